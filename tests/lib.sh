@@ -2,6 +2,7 @@
 # Shell helpers of the test tree; sourced, never run. Needs bash and `set -euo pipefail`.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2034 # for those who source this
 hv_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 hv_cache=${HV_VSS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hv-vss}
 

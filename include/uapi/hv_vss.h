@@ -12,8 +12,8 @@
  * Extended protocol, hv_vss.ko only; hv_utils refuses the registration with EINVAL and the daemon
  * goes on with the base protocol on the same file descriptor:
  *
- *	daemon writes	struct hv_vss_frame { .op = HV_VSS_OP_REGISTER2, .cookie = HV_VSS_ABI,
- *					      .arg = features wanted }
+ *	daemon writes	struct hv_vss_frame { .op = HV_VSS_OP_REGISTER2,
+ *			.cookie = HV_VSS_ABI, .arg = features wanted }
  *	daemon reads	struct hv_vss_registered
  *	daemon reads	struct hv_vss_request: a frame with a cookie, for FREEZE the LUN list behind it
  *	daemon writes	struct hv_vss_reply with the cookie of the request it answers; any other
@@ -124,7 +124,7 @@ enum hv_vss_cancel {
  *	ioctl(fd, FITHAW)
  *	DISARM		afterwards
  *
- * All three take the cookie of the FREEZE request, so that a late worker can't arm for the next one.
+ * All three take the cookie of the FREEZE request: a late worker can't arm for the next one.
  */
 struct hv_vss_guard {
 	__s32 fd;
