@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fault.so: preloaded into a freeze daemon to make something happen at an exact step.
+ *
+ *	HV_FAULT=POINT[:N]=ACTION LD_PRELOAD=fault.so hv-vss-daemon
+ *
+ * POINT	read-freeze, read-thaw		the daemon has just read that request
+ *		fifreeze-before, fifreeze-after	around the N-th FIFREEZE (default 1)
+ *		fithaw-before, fithaw-after	around the N-th FITHAW
+ *		reply-before, reply-after	around the N-th answer
+ * ACTION	KILL, SEGV, ABRT, STOP, TERM	a signal to the whole process
+ *		sleep-MS			this thread sleeps
+ *		errno-N				the call is not made and fails so (…-before only)
+ *
+ * It fires once. Works on the stock daemon as well: both make these calls through glibc.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#define OP_FREEZE	5
+#define OP_THAW		6
+#define OP_REGISTER_MIN	128
+
+static struct {
+	char point[32];
+	unsigned int nth;
+	char action[32];
+} plan;
+
+static atomic_uint seen;
+static atomic_flag fired = ATOMIC_FLAG_INIT;
+static atomic_int registered;
+
+__attribute__((constructor))
+static void fault_init(void)
+{
+	const char *text = getenv("HV_FAULT");
+	char *colon;
+
+	plan.nth = 1;
+	if (!text)
+		return;
+	if (sscanf(text, "%31[^=]=%31s", plan.point, plan.action) != 2) {
+		fprintf(stderr, "fault.so: HV_FAULT=%s not understood\n", text);
+		_exit(2);
+	}
+	colon = strchr(plan.point, ':');
+	if (colon) {
+		*colon = '\0';
+		plan.nth = strtoul(colon + 1, NULL, 10);
+	}
+}
+
+static int signal_number(const char *name)
+{
+	static const struct { const char *name; int nr; } table[] = {
+		{ "KILL", SIGKILL }, { "SEGV", SIGSEGV }, { "ABRT", SIGABRT },
+		{ "STOP", SIGSTOP }, { "TERM", SIGTERM },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (!strcmp(table[i].name, name))
+			return table[i].nr;
+	}
+	return 0;
+}
+
+/* Returns an errno value if the call is to fail instead of being made. */
+static int fault_at(const char *point)
+{
+	struct timespec ts;
+	unsigned long value;
+	int nr;
+
+	if (strcmp(point, plan.point) || atomic_fetch_add(&seen, 1) + 1 != plan.nth)
+		return 0;
+	if (atomic_flag_test_and_set(&fired))
+		return 0;
+	nr = signal_number(plan.action);
+	if (nr) {
+		kill(getpid(), nr);
+		return 0;
+	}
+	if (sscanf(plan.action, "sleep-%lu", &value) == 1) {
+		ts.tv_sec = value / 1000;
+		ts.tv_nsec = value % 1000 * 1000000;
+		nanosleep(&ts, NULL);
+	} else if (sscanf(plan.action, "errno-%lu", &value) == 1) {
+		return value;
+	}
+	return 0;
+}
+
+/* Asked at every call, since a rescinded and re-offered device gets another number. */
+static int is_device(int fd)
+{
+	struct stat node, file;
+
+	return !stat("/dev/vmbus/hv_vss", &node) && !fstat(fd, &file) &&
+	       S_ISCHR(file.st_mode) && file.st_rdev == node.st_rdev;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	const char *before = NULL, *after = NULL;
+	va_list ap;
+	void *arg;
+	int ret, err;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+
+	if (request == FIFREEZE) {
+		before = "fifreeze-before";
+		after = "fifreeze-after";
+	} else if (request == FITHAW) {
+		before = "fithaw-before";
+		after = "fithaw-after";
+	}
+	if (before) {
+		err = fault_at(before);
+		if (err) {
+			errno = err;
+			return -1;
+		}
+	}
+	ret = syscall(SYS_ioctl, fd, request, arg);
+	if (after) {
+		err = errno;
+		fault_at(after);
+		errno = err;
+	}
+	return ret;
+}
+
+ssize_t read(int fd, void *buf, size_t count)
+{
+	ssize_t n = syscall(SYS_read, fd, buf, count);
+	int err = errno;
+
+	if (n >= 12 && registered && is_device(fd)) {
+		if (*(unsigned char *)buf == OP_FREEZE)
+			fault_at("read-freeze");
+		else if (*(unsigned char *)buf == OP_THAW)
+			fault_at("read-thaw");
+	}
+	errno = err;
+	return n;
+}
+
+/* What a fortified read() becomes. */
+ssize_t __read_chk(int fd, void *buf, size_t count, size_t size);
+ssize_t __read_chk(int fd, void *buf, size_t count, size_t size)
+{
+	if (count > size)
+		abort();
+	return read(fd, buf, count);
+}
+
+ssize_t write(int fd, const void *buf, size_t count)
+{
+	int device = count == 12 && is_device(fd), answer = 0, err;
+	ssize_t n;
+
+	if (device) {
+		/* An answer starts with an HRESULT: 0 or 0x8000xxxx, never a registration. */
+		unsigned char op = *(const unsigned char *)buf;
+
+		if (registered && op < OP_REGISTER_MIN)
+			answer = 1;
+		else
+			registered = 1;
+	}
+	if (answer) {
+		err = fault_at("reply-before");
+		if (err) {
+			errno = err;
+			return -1;
+		}
+	}
+	n = syscall(SYS_write, fd, buf, count);
+	if (answer) {
+		err = errno;
+		fault_at("reply-after");
+		errno = err;
+	}
+	return n;
+}
