@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One virtual machine on the emulated host."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import build, cache, images, kernels, kmsg
+from .agent import Agent
+from .host import Host
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+BOOT_TIMEOUT = 120.0
+
+
+class Guest:
+    """Boots in start(); use as a context manager, so that it always ends.
+
+    disks: image files by serial number; one of them is "root". They are written to.
+    readonly: serial numbers of disks that the guest can't write to.
+    host_properties: of the device hv-host, e.g. {"vmbus": "4.0", "aeoi": "off"}.
+    """
+
+    def __init__(self, suite: str, disks: dict[str, Path], *, smp: int = 1, memory: int = 512,
+                 readonly: frozenset[str] = frozenset(), append: str = "",
+                 host_properties: dict[str, str] | None = None) -> None:
+        self.kernel = kernels.kernel(suite)
+        self.disks = disks
+        self.smp = smp
+        self._memory = memory
+        self._readonly = readonly
+        self._append = append
+        self._host_properties = host_properties or {}
+        self._directory = tempfile.TemporaryDirectory(prefix="hvtest.")
+        self.path = Path(self._directory.name)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._kmsg_seen = 0
+        self._console_seen = 0
+        self._errors_seen = 0
+        self.reboots_expected = 0
+        self.host: Host
+        self.agent: Agent
+
+    # -- life
+
+    def __enter__(self) -> Guest:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        listeners = {name: _listen(self.path / name) for name in ("host", "agent")}
+        command = self._command_line()
+        log = open(self.path / "qemu.log", "wb")
+        with log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                             stderr=log, preexec_fn=_die_with_parent)
+        try:
+            self.host = Host(self._accept(listeners["host"]))
+            self.agent = Agent(self._accept(listeners["agent"]))
+            self.wait_boot(1)
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            for listener in listeners.values():
+                listener.close()
+
+    def wait_boot(self, number: int, timeout: float = BOOT_TIMEOUT) -> None:
+        """Until the agent has come up for the number-th time."""
+        try:
+            self.agent.wait_for(lambda: len(self.agent.hellos) >= number, timeout,
+                                "the guest did not boot")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.describe()}") from error
+        release = self.agent.hellos[-1][0]
+        if release != self.kernel.release:
+            raise cache.HarnessError(f"kernel {release} runs, not {self.kernel.release}")
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for end in (getattr(self, "agent", None), getattr(self, "host", None)):
+            if end:
+                end.close()
+        self._directory.cleanup()
+
+    def reboot(self) -> None:
+        """As the guest would on its own: reboot -f."""
+        boots = len(self.agent.hellos)
+        self.reboots_expected += 1
+        self.agent.start("reboot", "-f")
+        self.wait_boot(boots + 1)
+
+    # -- the virtual machine
+
+    def pause(self) -> None:
+        """Stop the virtual CPUs, as the host can; the host's device goes on."""
+        self._qmp("stop")
+
+    def resume(self) -> None:
+        self._qmp("cont")
+
+    def _qmp(self, command: str) -> None:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(self.path / "qmp"))
+            with connection.makefile("rw") as stream:
+                stream.readline()
+                for text in ("qmp_capabilities", command):
+                    stream.write(f'{{"execute": "{text}"}}\n')
+                    stream.flush()
+                    while '"return"' not in (line := stream.readline()):
+                        if not line or '"error"' in line:
+                            raise cache.HarnessError(f"QMP {text}: {line}")
+
+    def _command_line(self) -> list[str]:
+        properties = "".join(f",{k}={v}" for k, v in self._host_properties.items())
+        append = (f"console=ttyS0 quiet loglevel=4 panic=-1 oops=panic softlockup_panic=0 "
+                  f"printk.devkmsg=on {self._append}")
+        command = [
+            str(build.qemu()), "-nodefaults", "-no-user-config", "-display", "none",
+            "-accel", "tcg" + (",thread=multi" if self.smp > 1 else ""),
+            "-smp", str(self.smp), "-m", str(self._memory),
+            "-kernel", str(self.kernel.image), "-initrd", str(images.initramfs(self.kernel)),
+            "-append", append,
+            "-serial", f"file:{self.path}/console",
+            "-qmp", f"unix:{self.path}/qmp,server=on,wait=off",
+            "-chardev", f"socket,id=hvctl,path={self.path}/host,server=off",
+            "-device", f"hv-host,chardev=hvctl{properties}",
+            "-device", "virtio-serial-pci",
+            "-chardev", f"socket,id=agent,path={self.path}/agent,server=off",
+            "-device", "virtserialport,chardev=agent,name=hvtest.agent",
+        ]
+        for serial, image in self.disks.items():
+            readonly = "on" if serial in self._readonly else "off"
+            command += [
+                "-drive", f"if=none,id={serial},format=raw,file={image},readonly={readonly},"
+                          "cache=writeback,discard=unmap",
+                "-device", f"virtio-blk-pci,drive={serial},serial={serial}",
+            ]
+        return command
+
+    def _accept(self, listener: socket.socket) -> socket.socket:
+        assert self._process
+        for _ in range(40):
+            try:
+                connection, _ = listener.accept()
+                connection.settimeout(None)
+                return connection
+            except TimeoutError:
+                if self._process.poll() is not None:
+                    break
+        raise cache.HarnessError(f"QEMU did not start\n{self.describe()}")
+
+    # -- judging
+
+    def check(self) -> None:
+        """To be called at the end of every test: host, kernel and guest must be content.
+        What it complains of once, it doesn't complain of again."""
+        wrong = []
+        errors = self.host.errors(self._errors_seen)
+        self._errors_seen = self.host.mark()
+        wrong += [f"host: {e['kind']}: {e.get('detail')} (seq {e.get('seq')})" for e in errors]
+        wrong += [f"agent: {e}" for e in self.agent.errors]
+        self.agent.errors.clear()
+        if len(self.agent.hellos) != 1 + self.reboots_expected:
+            wrong.append(f"the guest booted {len(self.agent.hellos)} times")
+        wrong += [f"kernel: {line}" for line in self.bad_kernel_lines()]
+        if wrong:
+            raise AssertionError("\n".join(["the guest is not healthy:", *wrong,
+                                            self.describe()]))
+
+    def bad_kernel_lines(self) -> list[str]:
+        """Since the last call; from the log as the agent saw it and from the console."""
+        lines = self.agent.kmsg[self._kmsg_seen:]
+        self._kmsg_seen += len(lines)
+        console = self.console().splitlines()
+        new = console[self._console_seen:]
+        self._console_seen = len(console)
+        bad = kmsg.bad_lines(lines)
+        return bad + [line for line in kmsg.bad_lines(new)
+                      if not any(line[15:] in known for known in bad)]
+
+    def console(self) -> str:
+        try:
+            return (self.path / "console").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def describe(self) -> str:
+        """The last words of everybody, for a failure's report."""
+        def tail(text: str, lines: int) -> str:
+            return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
+
+        log = self.path / "qemu.log"
+        parts = ["-- QEMU:", tail(log.read_text(errors="replace") if log.exists() else "", 10),
+                 "-- console:", tail(self.console(), 30)]
+        if hasattr(self, "agent"):
+            parts += ["-- kernel log:", tail("\n".join(self.agent.kmsg), 20)]
+        if hasattr(self, "host"):
+            parts += ["-- host:", self.host.tail(20)]
+        return "\n".join(parts)
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(1)
+    listener.settimeout(0.5)
+    return listener
+
+
+def _die_with_parent() -> None:
+    """Whatever happens to the tests, no virtual machine stays behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

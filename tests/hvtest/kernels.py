@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The unmodified kernels of the Debian suites, and which of their modules guests get."""
+
+from __future__ import annotations
+
+import lzma
+import subprocess
+from dataclasses import dataclass
+from functools import cache as once
+from pathlib import Path
+
+from . import cache
+
+SUITES = ("bullseye", "bookworm", "trixie", "sid")
+
+# Loaded by the initramfs, in this order, dependencies first.
+BOOT = ("virtio_pci", "virtio_blk", "virtio_console", "crc32c_generic", "ext4")
+# Left to modprobe in the guest.
+MORE = (
+    "hv_vmbus", "hv_utils", "hv_balloon",
+    "xfs", "btrfs", "f2fs", "jfs", "nilfs2", "vfat", "exfat", "isofs", "squashfs", "overlay",
+    "fuse", "autofs4", "nls_cp437", "nls_ascii", "nls_utf8", "nls_iso8859-1",
+    "loop", "nbd", "dm-mod", "dm-flakey", "dm-delay", "dm-snapshot", "dm-crypt", "raid1",
+    "xxhash_generic", "blake2b_generic", "sha256_generic",
+)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    suite: str
+    release: str
+    root: Path          # the suite's build root
+
+    @property
+    def modules(self) -> Path:
+        return self.root / "lib/modules" / self.release
+
+    @property
+    def image(self) -> Path:
+        for path in (self.root / "boot" / f"vmlinuz-{self.release}",
+                     self.root / "usr/lib/modules" / self.release / "vmlinuz"):
+            if path.exists():
+                return path
+        raise cache.HarnessError(f"no kernel image {self.release} in {self.root}")
+
+    def closure(self, names: tuple[str, ...]) -> list[str]:
+        """Paths of the modules and all that they need, dependencies first. Built-in and absent
+        ones are left out: kernels differ in what they have as modules."""
+        table = self._dependencies()
+        order: list[str] = []
+
+        def add(path: str) -> None:
+            if path not in order:
+                for dependency in reversed(table[path]):
+                    add(dependency)
+                order.append(path)
+
+        by_name = {_module_name(path): path for path in table}
+        for name in names:
+            path = by_name.get(name.replace("-", "_"))
+            if path:
+                add(path)
+        return order
+
+    def _dependencies(self) -> dict[str, list[str]]:
+        table = {}
+        for line in (self.modules / "modules.dep").read_text().splitlines():
+            path, _, needs = line.partition(":")
+            table[path] = needs.split()
+        return table
+
+    def module(self, path: str) -> bytes:
+        """Content of a module, uncompressed: then whatever loads it need not know how."""
+        data = (self.modules / path).read_bytes()
+        return lzma.decompress(data) if path.endswith(".xz") else data
+
+
+def _module_name(path: str) -> str:
+    return Path(path).name.split(".ko")[0].replace("-", "_")
+
+
+def plain_name(path: str) -> str:
+    """The path of a module as it is once uncompressed."""
+    return path.split(".ko")[0] + ".ko"
+
+
+@once
+def kernel(suite: str) -> Kernel:
+    if suite not in SUITES:
+        raise cache.HarnessError(f"no suite {suite}, only {', '.join(SUITES)}")
+    tool = cache.TESTS / "suite-root"
+    root = _last_line(tool, suite)
+    return Kernel(suite, _last_line(tool, "--kernel", suite), Path(root))
+
+
+def _last_line(*argv: str | Path) -> str:
+    # Its progress is for the eyes: stderr is left alone.
+    result = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, text=True,
+                            stdout=subprocess.PIPE, check=False)
+    if result.returncode:
+        raise cache.HarnessError(f"{' '.join(map(str, argv))}: exit {result.returncode}")
+    return result.stdout.strip().splitlines()[-1]
