@@ -19,8 +19,22 @@
  *	daemon writes	struct hv_vss_reply with the cookie of the request it answers; any other
  *			cookie than the outstanding one is refused with ESTALE
  *
+ * The body of FREEZE (everything behind .frame, up to the last LUN) comes only with
+ * HV_VSS_FEAT_LUNS; read() wants a buffer for the whole message and fails with EINVAL otherwise,
+ * keeping the message. sizeof(struct hv_vss_request) is always enough.
+ *
  * HV_VSS_OP_CANCEL tells an extended daemon that a request is no longer wanted, or that the kernel
- * has thawed what it had frozen; .arg is one of enum hv_vss_cancel. It is not answered.
+ * has thawed what it had frozen; .cookie is that request's (for a held freeze that of FREEZE),
+ * .arg is one of enum hv_vss_cancel. It is not answered. A request that was never read is taken
+ * back silently.
+ *
+ * A write that answers nothing that is outstanding and was read fails with EINVAL in the base and
+ * ESTALE in the extended protocol. FREEZE answered with success fails with EIO, and the host is
+ * told "failed", if an armed file system is not frozen. When the service is gone, poll() reports
+ * HUP and read() a last CANCEL, if any, then ENODEV, as do write() and ioctl().
+ *
+ * THAW without a freeze that is still whole reaches the daemon, so that it can clean up, but is
+ * answered with failure whatever the daemon says.
  *
  * All integers are in host byte order (the guest's), padding is zero both ways.
  */
@@ -78,7 +92,9 @@ struct hv_vss_registered {
 	__u32 freeze_timeout_ms;	/* from the request until the host is told "failed" */
 	__u32 thaw_timeout_ms;
 	__u32 check_timeout_ms;	/* HOT_BACKUP */
-	__u32 hold_timeout_ms;	/* from the FREEZE answer until the guard thaws */
+	__u32 hold_timeout_ms;	/* from the first ARM, and anew from the FREEZE answer, until the
+				 * guard thaws
+				 */
 	__u32 reserved[2];
 };
 
@@ -111,21 +127,33 @@ enum hv_vss_cancel {
 	HV_VSS_CANCEL_SUSPEND,		/* the guest is about to hibernate */
 	HV_VSS_CANCEL_RESET,		/* the host began anew on the channel */
 	HV_VSS_CANCEL_FOREIGN_THAW,	/* somebody else thawed one of the armed file systems */
+	HV_VSS_CANCEL_HOST,		/* the host sent THAW instead of waiting for the answer */
+	HV_VSS_CANCEL_EARLY_THAW,	/* the daemon itself thawed before the host asked */
 };
 
 /*
  * The guard: what is armed is thawed by the kernel if the daemon can't.
  *
- *	ARM		before ioctl(fd, FIFREEZE), with the same fd; EBUSY if already frozen
+ *	ARM		before ioctl(fd, FIFREEZE), with the same fd and from the same thread
  *	ioctl(fd, FIFREEZE)
  *	  DISARM	if that failed
  *	...
- *	THAWING		before ioctl(fd, FITHAW); ESTALE: the kernel has thawed already, don't
+ *	THAWING		before ioctl(fd, FITHAW); ESTALE: the kernel thaws or has thawed it, don't
  *	ioctl(fd, FITHAW)
- *	DISARM		afterwards
+ *	DISARM		afterwards, not after ESTALE
  *
  * All three take the cookie of the FREEZE request: a late worker can't arm for the next one.
+ * A FIFREEZE that returns success after its request was cancelled calls THAWING, gets ESTALE and
+ * is done: the kernel thaws it at once.
+ *
+ * ARM	EBUSY: frozen, by somebody else; EEXIST: armed already; ESTALE: not the outstanding FREEZE;
+ *	EOPNOTSUPP: can't be frozen; ENOTTY: neither directory nor regular file; ENOSPC: more than
+ *	HV_VSS_GUARD_MAX; EPERM: no CAP_SYS_ADMIN
+ * all	EBADF: not open, or O_PATH; EINVAL: reserved bits, or the guard was not negotiated;
+ *	ENODEV: the service is gone (the guard has thawed or is about to)
  */
+#define HV_VSS_GUARD_MAX	4096
+
 struct hv_vss_guard {
 	__s32 fd;
 	__u32 cookie;
