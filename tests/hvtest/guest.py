@@ -106,6 +106,26 @@ class Guest:
         self.agent.start("reboot", "-f")
         self.wait_boot(boots + 1)
 
+    # -- its disks
+
+    def device(self, serial: str) -> str:
+        """Path of a disk in the guest."""
+        script = 'for d in /sys/block/vd*; do echo "$(cat "$d/serial") $(basename "$d")"; done'
+        names = dict(line.split() for line in self.agent.shell(script).splitlines())
+        return f"/dev/{names[serial]}"
+
+    def mount(self, serial: str, where: str, kind: str, options: str = "") -> None:
+        self.agent.run("mkdir", "-p", where)
+        more = ("-o", options) if options else ()
+        self.agent.run("/bin/mount", "-t", kind, *more, self.device(serial), where)
+
+    def mount_data(self) -> list[str]:
+        """Mount the data disks at /data/<type>; where."""
+        places = [fs for fs in self.disks if fs in images.FILE_SYSTEMS]
+        for fs in places:
+            self.mount(fs, f"/data/{fs}", fs)
+        return [f"/data/{fs}" for fs in places]
+
     # -- the virtual machine
 
     def pause(self) -> None:

@@ -24,8 +24,7 @@ LEFT_OUT = (
     "usr/share/fio", "usr/share/bash-completion", "usr/share/info", "usr/share/i18n",
     "usr/lib/x86_64-linux-gnu/perl", "usr/lib/x86_64-linux-gnu/perl-base",
     "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/locale", "usr/share/perl5",
-    "usr/lib/x86_64-linux-gnu/libicudata.so.72.1", "usr/lib/x86_64-linux-gnu/libicui18n.so.72.1",
-    "lib/udev", "lib/systemd", "usr/lib/systemd", "var/cache", "var/lib/apt", "var/lib/dpkg",
+    "usr/lib/udev", "usr/lib/systemd", "var/cache", "var/lib/apt", "var/lib/dpkg",
 )
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "mnt", "root", "data/ext4", "data/xfs",
                 "data/btrfs")
@@ -47,6 +46,7 @@ def userland() -> Path:
         sources.write_text(cache.run("bash", "-euo", "pipefail", "-c", script))
         tree = place / "root"
         cache.run("mmdebstrap", "--quiet", "--mode=root", "--variant=extract",
+                  "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
                   f"--include={','.join(PACKAGES)}", SUITE, tree, sources)
         sources.unlink()
         for name in LEFT_OUT:
@@ -57,10 +57,10 @@ def userland() -> Path:
                 path.unlink(missing_ok=True)
         for name in MOUNT_POINTS:
             (tree / name).mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(tree / "lib/modules", ignore_errors=True)
-        (tree / "lib/modules").symlink_to("/run/hvtest/modules")
+        shutil.rmtree(tree / "usr/lib/modules", ignore_errors=True)
+        (tree / "usr/lib/modules").symlink_to("/run/hvtest/modules")
 
-    key = cache.content_hash(SUITE, *PACKAGES, *LEFT_OUT, *MOUNT_POINTS)
+    key = cache.content_hash("merged", SUITE, *PACKAGES, *LEFT_OUT, *MOUNT_POINTS)
     return cache.made("userland", key, make, "the guests' user land (about a minute)") / "root"
 
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's half of the backup: our module or hv_utils, our daemon or the stock one."""
+
+from __future__ import annotations
+
+import signal
+
+from . import build, host
+from .agent import Command, until
+from .guest import Guest
+
+OURS, STOCK = "ours", "stock"
+DEVICE = "/dev/vmbus/hv_vss"
+
+
+class Stack:
+    """One pairing of module and daemon in a booted guest."""
+
+    def __init__(self, guest: Guest, module: str = OURS, daemon: str = OURS) -> None:
+        self.guest = guest
+        self.module = module
+        self.kind = daemon
+        self.daemon: Command | None = None
+
+    def load(self, parameters: str = "") -> None:
+        """Load the drivers; the host has its channel open and has negotiated afterwards."""
+        since = self.guest.host.mark()
+        agent = self.guest.agent
+        agent.run("/sbin/modprobe", "hv_vmbus")
+        if self.module == OURS:
+            agent.put("/run/hvtest/hv_vss.ko", build.module(self.guest.kernel.suite).read_bytes())
+            self.insmod(parameters)
+        agent.run("/sbin/modprobe", "hv_utils")
+        self.guest.host.wait("negotiated", since=since, channel="vss")
+
+    def insmod(self, parameters: str = "") -> None:
+        self.guest.agent.run("insmod", "/run/hvtest/hv_vss.ko", *parameters.split())
+
+    def rmmod(self) -> None:
+        self.guest.agent.run("rmmod", "hv_vss")
+
+    def start_daemon(self, *options: str, wait: bool = True) -> Command:
+        """Start the daemon in the foreground; with wait, until it answers the host."""
+        agent = self.guest.agent
+        if self.kind == OURS:
+            if not agent.run("sh", "-c", "test -e /usr/sbin/hv-vss-daemon && echo y || true"):
+                agent.put("/usr/sbin/hv-vss-daemon", build.daemon().read_bytes(), 0o755)
+            self.daemon = agent.start("/usr/sbin/hv-vss-daemon", *options)
+        else:
+            self.daemon = agent.start("/usr/sbin/hv_vss_daemon", "-n", *options)
+        if wait:
+            self.wait_serving()
+        return self.daemon
+
+    def wait_serving(self, timeout: float = 30) -> None:
+        """Until the host gets a yes to "can you be backed up?"."""
+        until(lambda: self.guest.host.ask("hot_backup")["status"] == host.OK, timeout,
+              "the guest is ready for backups", interval=0.1)
+
+    def stop_daemon(self, number: int = signal.SIGTERM, timeout: float = 30) -> str:
+        """Stop the daemon; what it had to say."""
+        assert self.daemon
+        self.daemon.kill(number)
+        result = self.daemon.wait(timeout)
+        self.daemon = None
+        return result.out + result.err

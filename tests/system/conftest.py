@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures for tests in booted guests.
+
+Booting costs seconds, so tests share guests; each test ends with a look at the guest's health, and
+must leave it as it found it. A guest that was left broken is not used for the next test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hvtest import disks
+from hvtest.guest import Guest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a guest run on one worker."""
+    for item in items:
+        call = getattr(item, "callspec", None)
+        machine = call.params.get("machine") if call else None
+        if machine and not item.get_closest_marker("xdist_group"):
+            name = f"{item.path.stem}-{machine}"
+            item.add_marker(pytest.mark.xdist_group(name))
+
+
+class Machines:
+    """Boots guests with fresh disks, and sees that they end."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running: list[Guest] = []
+        self._count = 0
+
+    def boot(self, suite: str, **options) -> Guest:
+        self._count += 1
+        live = disks.new_set(self._directory / f"disks{self._count}")
+        guest = Guest(suite, live, **options)
+        guest.start()
+        self._running.append(guest)
+        return guest
+
+    def stop(self) -> None:
+        while self._running:
+            self._running.pop().stop()
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """For guests that several tests of a module share."""
+    machines = Machines(tmp_path_factory.mktemp("machines"))
+    yield machines
+    machines.stop()
+
+
+@pytest.fixture
+def boot(tmp_path: Path) -> Iterator[Callable[..., Guest]]:
+    """For guests of one test; their health is checked at its end."""
+    machines = Machines(tmp_path)
+    started = []
+
+    def start(suite: str, **options) -> Guest:
+        started.append(machines.boot(suite, **options))
+        return started[-1]
+
+    try:
+        yield start
+        for guest in started:
+            guest.check()
+    finally:
+        machines.stop()
