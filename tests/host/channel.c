@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Channels: offer, open, close, rescind, release.
+ */
+#include "host.h"
+#include "vmbus.h"
+#include "qemu/uuid.h"
+
+#define OPEN_REFUSED		0xc0000001
+
+/**
+ * hv_channel_init() - set the channels up as the device's properties say
+ * @host: the host
+ */
+void hv_channel_init(struct hv_host *host)
+{
+	unsigned int i;
+
+	for (i = 0; i < HV_SVC_COUNT; i++) {
+		struct hv_channel *ch = &host->ch[i];
+
+		ch->host = host;
+		ch->svc = i;
+		ch->info = &hv_services[i];
+		ch->wanted = host->with[i];
+		ch->next_reqid = 1;
+		ch->next_txid = 1;
+		QSIMPLEQ_INIT(&ch->outgoing);
+		QTAILQ_INIT(&ch->requests);
+	}
+}
+
+/**
+ * hv_channel_state_name() - the state of a channel in words
+ * @ch: the channel
+ *
+ * Return: a constant string.
+ */
+const char *hv_channel_state_name(const struct hv_channel *ch)
+{
+	static const char *const names[] = {
+		[HV_CH_ABSENT] = "absent",
+		[HV_CH_OFFERED] = "offered",
+		[HV_CH_OPENING] = "opening",
+		[HV_CH_OPEN] = "open",
+		[HV_CH_CLOSED] = "closed",
+		[HV_CH_RESCINDED] = "rescinded",
+	};
+
+	return names[ch->state];
+}
+
+/**
+ * hv_channel_by_relid() - find the channel that a relid stands for
+ * @host: the host
+ * @relid: id in the last offer
+ *
+ * Return: the channel or NULL.
+ */
+struct hv_channel *hv_channel_by_relid(struct hv_host *host, uint32_t relid)
+{
+	unsigned int i;
+
+	for (i = 0; relid && i < HV_SVC_COUNT; i++) {
+		if (host->ch[i].relid == relid)
+			return &host->ch[i];
+	}
+	return NULL;
+}
+
+/**
+ * hv_channel_by_name() - find a channel by the name of its service
+ * @host: the host
+ * @name: like "vss"
+ *
+ * Return: the channel or NULL.
+ */
+struct hv_channel *hv_channel_by_name(struct hv_host *host, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < HV_SVC_COUNT; i++) {
+		if (!strcmp(host->ch[i].info->name, name))
+			return &host->ch[i];
+	}
+	return NULL;
+}
+
+/* A fresh relid each time, so that what is said about an old one is not taken for the new. */
+static uint32_t new_relid(struct hv_host *host)
+{
+	do {
+		host->last_relid = host->last_relid % (HV_RELIDS - 1) + 1;
+	} while (hv_channel_by_relid(host, host->last_relid) ||
+		 host->abandoned[host->last_relid]);
+	return host->last_relid;
+}
+
+static void put_guid(uint8_t *wire, const char *text)
+{
+	QemuUUID uuid;
+
+	if (qemu_uuid_parse(text, &uuid))
+		abort();
+	uuid = qemu_uuid_bswap(uuid);
+	memcpy(wire, uuid.data, 16);
+}
+
+static void send_offer(struct hv_channel *ch)
+{
+	struct vmbus_offer msg = {
+		.hdr.type = cpu_to_le32(VMBUS_OFFER_CHANNEL),
+		.flags = cpu_to_le16(VMBUS_OFFER_ENUMERATE | VMBUS_OFFER_NAMED_PIPE),
+		.pipe_mode = cpu_to_le32(VMBUS_PIPE_MESSAGE),
+		.dedicated_interrupt = cpu_to_le16(1),
+	};
+
+	ch->relid = new_relid(ch->host);
+	ch->state = HV_CH_OFFERED;
+	ch->negotiated = false;
+	put_guid(msg.type, ch->info->type);
+	put_guid(msg.instance, ch->info->instance);
+	msg.relid = cpu_to_le32(ch->relid);
+	msg.conn = cpu_to_le32(VMBUS_CONN_EVENT_BASE + ch->relid);
+	hv_vmbus_send(ch->host, &msg, sizeof(msg));
+}
+
+/**
+ * hv_channel_offer_all() - the guest asks what there is
+ * @host: the host
+ */
+void hv_channel_offer_all(struct hv_host *host)
+{
+	struct vmbus_hdr end = { .type = cpu_to_le32(VMBUS_OFFERS_DELIVERED) };
+	QDict *ev = hv_event("offers");
+	QList *names = qlist_new();
+	unsigned int i;
+
+	if (!host->version)
+		hv_vmbus_error(host, "the guest asks for offers before contact");
+	for (i = 0; i < HV_SVC_COUNT; i++) {
+		struct hv_channel *ch = &host->ch[i];
+
+		if (!ch->wanted || ch->state != HV_CH_ABSENT)
+			continue;
+		send_offer(ch);
+		qlist_append_str(names, ch->info->name);
+	}
+	host->offers_asked = true;
+	qdict_put(ev, "channels", names);
+	hv_event_send(host, ev);
+	hv_vmbus_send(host, &end, sizeof(end));
+}
+
+static QDict *channel_event(const struct hv_channel *ch, const char *name)
+{
+	QDict *ev = hv_event(name);
+
+	qdict_put_str(ev, "channel", ch->info->name);
+	qdict_put_int(ev, "relid", ch->relid);
+	return ev;
+}
+
+/**
+ * hv_channel_offer() - offer a channel, now or as soon as that is possible
+ * @ch: the channel
+ * @wait_released: wait until the guest has released a rescinded one
+ * @pending: set to whether it waits
+ * @err: set to what is wrong, to be freed with g_free()
+ *
+ * Return: 0 or -1.
+ */
+int hv_channel_offer(struct hv_channel *ch, bool wait_released, bool *pending, char **err)
+{
+	*pending = false;
+	if (ch->state != HV_CH_ABSENT && ch->state != HV_CH_RESCINDED) {
+		*err = g_strdup_printf("channel %s is %s", ch->info->name,
+				       hv_channel_state_name(ch));
+		return -1;
+	}
+	ch->wanted = true;
+	/* A guest that has not asked yet gets it when it asks. */
+	if (!ch->host->offers_asked || (ch->state == HV_CH_RESCINDED && wait_released)) {
+		ch->offer_pending = ch->state == HV_CH_RESCINDED;
+		*pending = true;
+		return 0;
+	}
+	if (ch->state == HV_CH_RESCINDED)
+		ch->host->abandoned[ch->relid] = true;
+	send_offer(ch);
+	hv_event_send(ch->host, channel_event(ch, "offer"));
+	return 0;
+}
+
+static QList *channel_shut(struct hv_channel *ch, enum hv_channel_state state)
+{
+	ch->state = state;
+	ch->negotiated = false;
+	ch->signalled = false;
+	ch->hold = false;
+	ch->faked = false;
+	ch->broken = false;
+	ch->ring_gpadl = 0;
+	ch->in.pfn = NULL;
+	ch->out.pfn = NULL;
+	return hv_request_drop_all(ch);
+}
+
+/**
+ * hv_channel_rescind() - take an offer back
+ * @ch: the channel
+ * @err: set to what is wrong, to be freed with g_free()
+ *
+ * The rings are not looked at again. Return: 0 or -1.
+ */
+int hv_channel_rescind(struct hv_channel *ch, char **err)
+{
+	struct vmbus_relid_msg msg = { .hdr.type = cpu_to_le32(VMBUS_RESCIND_OFFER) };
+	QDict *ev;
+
+	if (ch->state == HV_CH_ABSENT || ch->state == HV_CH_RESCINDED) {
+		*err = g_strdup_printf("channel %s is %s", ch->info->name,
+				       hv_channel_state_name(ch));
+		return -1;
+	}
+	ch->wanted = false;
+	ev = channel_event(ch, "rescinded");
+	qdict_put(ev, "dropped", channel_shut(ch, HV_CH_RESCINDED));
+	hv_event_send(ch->host, ev);
+	msg.relid = cpu_to_le32(ch->relid);
+	hv_vmbus_send(ch->host, &msg, sizeof(msg));
+	return 0;
+}
+
+static void open_result(struct hv_channel *ch, uint32_t status)
+{
+	struct vmbus_open_result res = {
+		.hdr.type = cpu_to_le32(VMBUS_OPEN_RESULT),
+		.relid = cpu_to_le32(ch->relid),
+		.openid = cpu_to_le32(ch->openid),
+		.status = cpu_to_le32(status),
+	};
+
+	hv_vmbus_send(ch->host, &res, sizeof(res));
+}
+
+static bool rings_set(struct hv_channel *ch, const struct vmbus_open *msg)
+{
+	uint32_t split = le32_to_cpu(msg->in_page);
+	struct hv_gpadl *g = hv_gpadl_find(ch->host, le32_to_cpu(msg->gpadl));
+
+	if (!g || g->have != g->pages || g->relid != ch->relid) {
+		hv_vmbus_error(ch->host, "open of %s with GPADL 0x%x, which is not its own",
+			       ch->info->name, le32_to_cpu(msg->gpadl));
+		return false;
+	}
+	if (split < 2 || split + 2 > g->pages) {
+		hv_vmbus_error(ch->host, "open of %s with rings of %u and %u pages",
+			       ch->info->name, split, g->pages - split);
+		return false;
+	}
+	ch->ring_gpadl = g->id;
+	ch->in.pfn = g->pfn;
+	ch->in.size = (split - 1) * HV_PAGE;
+	ch->out.pfn = g->pfn + split;
+	ch->out.size = (g->pages - split - 1) * HV_PAGE;
+	return true;
+}
+
+static const char *const open_actions[] = {
+	[HV_OPEN_NORMAL] = "normal",
+	[HV_OPEN_REFUSE] = "refuse",
+	[HV_OPEN_RESCIND_AFTER] = "rescind_after",
+	[HV_OPEN_RESCIND_BEFORE] = "rescind_before_result",
+	[HV_OPEN_SILENT] = "silent",
+};
+
+/**
+ * hv_channel_set_next_open() - choose what the next OPENCHANNEL meets
+ * @ch: the channel
+ * @action: name of the action
+ * @status: for a refusal, 0 for the usual one
+ *
+ * Return: false when there is no such action.
+ */
+bool hv_channel_set_next_open(struct hv_channel *ch, const char *action, uint32_t status)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(open_actions); i++) {
+		if (strcmp(open_actions[i], action))
+			continue;
+		ch->next_open = i;
+		ch->next_open_status = status ? status : OPEN_REFUSED;
+		return true;
+	}
+	return false;
+}
+
+static void opened(struct hv_channel *ch)
+{
+	ch->state = HV_CH_OPEN;
+	open_result(ch, 0);
+	hv_event_send(ch->host, channel_event(ch, "opened"));
+}
+
+static void open_act(struct hv_channel *ch, enum hv_open_action action)
+{
+	g_autofree char *err = NULL;
+
+	switch (action) {
+	case HV_OPEN_NORMAL:
+		opened(ch);
+		hv_ic_opened(ch);
+		break;
+	case HV_OPEN_REFUSE:
+		qobject_unref(channel_shut(ch, HV_CH_CLOSED));
+		open_result(ch, ch->next_open_status);
+		break;
+	case HV_OPEN_RESCIND_AFTER:
+		opened(ch);
+		hv_channel_rescind(ch, &err);
+		break;
+	case HV_OPEN_RESCIND_BEFORE:
+		hv_channel_rescind(ch, &err);
+		open_result(ch, 0);
+		break;
+	case HV_OPEN_SILENT:
+		break;
+	}
+}
+
+/**
+ * hv_channel_open() - OPENCHANNEL
+ * @host: the host
+ * @payload: the message
+ * @size: its bytes
+ */
+void hv_channel_open(struct hv_host *host, const uint8_t *payload, uint32_t size)
+{
+	const struct vmbus_open *msg = (const void *)payload;
+	struct hv_channel *ch = hv_channel_by_relid(host, le32_to_cpu(msg->relid));
+	enum hv_open_action action;
+	QDict *ev;
+
+	if (!ch) {
+		hv_vmbus_error(host, "open of relid %u, which is not offered",
+			       le32_to_cpu(msg->relid));
+		return;
+	}
+	/* The guest may not have seen the rescind yet. */
+	if (ch->state == HV_CH_RESCINDED)
+		return;
+	ch->openid = le32_to_cpu(msg->openid);
+	ch->vcpu = le32_to_cpu(msg->vcpu);
+	if (ch->state != HV_CH_OFFERED && ch->state != HV_CH_CLOSED) {
+		hv_vmbus_error(host, "open of %s, which is %s", ch->info->name,
+			       hv_channel_state_name(ch));
+		return;
+	}
+	if (ch->vcpu >= host->vps || !rings_set(ch, msg)) {
+		if (ch->vcpu >= host->vps)
+			hv_vmbus_error(host, "open of %s for processor %u", ch->info->name,
+				       ch->vcpu);
+		open_result(ch, OPEN_REFUSED);
+		return;
+	}
+	action = ch->next_open;
+	ch->next_open = HV_OPEN_NORMAL;
+	ch->state = HV_CH_OPENING;
+	ev = channel_event(ch, "open");
+	qdict_put_int(ev, "vcpu", ch->vcpu);
+	qdict_put_int(ev, "pages", (ch->in.size + ch->out.size) / HV_PAGE + 2);
+	qdict_put_str(ev, "action", open_actions[action]);
+	hv_event_send(host, ev);
+	open_act(ch, action);
+}
+
+/**
+ * hv_channel_close() - CLOSECHANNEL
+ * @host: the host
+ * @payload: the message
+ * @size: its bytes
+ */
+void hv_channel_close(struct hv_host *host, const uint8_t *payload, uint32_t size)
+{
+	const struct vmbus_relid_msg *msg = (const void *)payload;
+	uint32_t relid = le32_to_cpu(msg->relid);
+	struct hv_channel *ch = hv_channel_by_relid(host, relid);
+	enum hv_channel_state state;
+	QDict *ev;
+
+	if (!ch) {
+		if (relid >= HV_RELIDS || !host->abandoned[relid])
+			hv_vmbus_error(host, "close of relid %u, which is not offered", relid);
+		return;
+	}
+	state = ch->state == HV_CH_RESCINDED ? HV_CH_RESCINDED : HV_CH_CLOSED;
+	/* What the guest answered before it closed still counts. */
+	if (ch->state == HV_CH_OPEN)
+		hv_packet_drain(ch);
+	else if (state != HV_CH_RESCINDED && ch->state != HV_CH_OPENING)
+		hv_vmbus_error(host, "close of %s, which is %s", ch->info->name,
+			       hv_channel_state_name(ch));
+	ev = channel_event(ch, "close");
+	qdict_put(ev, "dropped", channel_shut(ch, state));
+	hv_event_send(host, ev);
+}
+
+/**
+ * hv_channel_modify() - MODIFYCHANNEL: the guest wants its interrupts on another processor
+ * @host: the host
+ * @payload: the message
+ * @size: its bytes
+ */
+void hv_channel_modify(struct hv_host *host, const uint8_t *payload, uint32_t size)
+{
+	const struct vmbus_modify *msg = (const void *)payload;
+	struct vmbus_modify_response res = {
+		.hdr.type = cpu_to_le32(VMBUS_MODIFY_RESPONSE),
+		.relid = msg->relid,
+	};
+	struct hv_channel *ch = hv_channel_by_relid(host, le32_to_cpu(msg->relid));
+	uint32_t vcpu = le32_to_cpu(msg->vcpu);
+
+	if (!ch || vcpu >= host->vps) {
+		hv_vmbus_error(host, "modify of relid %u to processor %u",
+			       le32_to_cpu(msg->relid), vcpu);
+		return;
+	}
+	ch->vcpu = vcpu;
+	if (host->version >= VMBUS_V5_3)
+		hv_vmbus_send(host, &res, sizeof(res));
+}
+
+/**
+ * hv_channel_released() - RELID_RELEASED: the guest has forgotten a channel
+ * @host: the host
+ * @payload: the message
+ * @size: its bytes
+ *
+ * Also comes for every channel after UNLOAD, when they are no longer ours to name.
+ */
+void hv_channel_released(struct hv_host *host, const uint8_t *payload, uint32_t size)
+{
+	const struct vmbus_relid_msg *msg = (const void *)payload;
+	uint32_t relid = le32_to_cpu(msg->relid);
+	struct hv_channel *ch = hv_channel_by_relid(host, relid);
+	QDict *ev = hv_event("relid_released");
+
+	qdict_put_int(ev, "relid", relid);
+	if (ch)
+		qdict_put_str(ev, "channel", ch->info->name);
+	hv_event_send(host, ev);
+	hv_gpadl_drop_relid(host, relid);
+	if (relid < HV_RELIDS)
+		host->abandoned[relid] = false;
+	if (!ch)
+		return;
+	if (ch->state != HV_CH_RESCINDED) {
+		hv_vmbus_error(host, "release of %s, which is %s", ch->info->name,
+			       hv_channel_state_name(ch));
+		return;
+	}
+	ch->state = HV_CH_ABSENT;
+	ch->relid = 0;
+	if (ch->offer_pending) {
+		ch->offer_pending = false;
+		send_offer(ch);
+		hv_event_send(host, channel_event(ch, "offer"));
+	}
+}
+
+/**
+ * hv_channel_drop_all() - the guest is gone, or has left VMBus
+ * @host: the host
+ *
+ * Return: list of the requests that stay unanswered, by seq; the caller's to put or free.
+ */
+QList *hv_channel_drop_all(struct hv_host *host)
+{
+	QList *all = qlist_new();
+	unsigned int i;
+
+	for (i = 0; i < HV_SVC_COUNT; i++) {
+		struct hv_channel *ch = &host->ch[i];
+		QList *dropped = channel_shut(ch, HV_CH_ABSENT);
+		QObject *seq;
+
+		ch->relid = 0;
+		ch->offer_pending = false;
+		while ((seq = qlist_pop(dropped)))
+			qlist_append_obj(all, seq);
+		qobject_unref(dropped);
+	}
+	memset(host->abandoned, 0, sizeof(host->abandoned));
+	host->offers_asked = false;
+	return all;
+}
