@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "blockdev.h"
+
+#define DEPTH_MAX	16	/* dm over md over loop over ...: a cycle ends here */
+
+/* First line of a sysfs attribute without the newline; -ENOENT if there is none. */
+static int read_line(char *buf, size_t size, const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	FILE *f;
+	int err = 0;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return -ENAMETOOLONG;
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	if (!fgets(buf, size, f))
+		err = -ENOENT;
+	fclose(f);
+	if (!err)
+		buf[strcspn(buf, "\n")] = '\0';
+	return err;
+}
+
+static int walk_dir(const char *dir, int depth, blockdev_file_fn fn, void *arg);
+
+/* Every entry of <dir>/<sub> is a block device's directory, or a link to one. */
+static int walk_each(const char *dir, const char *sub, int depth, blockdev_file_fn fn, void *arg)
+{
+	char path[PATH_MAX];
+	struct dirent *d;
+	int err = 0;
+	DIR *list;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, sub) >= sizeof(path))
+		return -ENAMETOOLONG;
+	list = opendir(path);
+	if (!list)
+		return errno == ENOENT ? 0 : -errno;
+	while (!err && (d = readdir(list))) {
+		char entry[PATH_MAX];
+
+		if (d->d_name[0] == '.')
+			continue;
+		if ((size_t)snprintf(entry, sizeof(entry), "%s/%s", path, d->d_name) >=
+		    sizeof(entry))
+			err = -ENAMETOOLONG;
+		else
+			err = walk_dir(entry, depth + 1, fn, arg);
+	}
+	closedir(list);
+	return err;
+}
+
+static int walk_dir(const char *dir, int depth, blockdev_file_fn fn, void *arg)
+{
+	char path[PATH_MAX], file[PATH_MAX];
+	struct stat st;
+	int err;
+
+	if (depth > DEPTH_MAX)
+		return -ELOOP;
+	/* A partition says nothing of what the disk is; the disk is the directory above. */
+	if ((size_t)snprintf(path, sizeof(path), "%s/partition", dir) >= sizeof(path) - 16)
+		return -ENAMETOOLONG;
+	if (!stat(path, &st)) {
+		char *disk;
+
+		snprintf(path, sizeof(path), "%s/..", dir);
+		/* Not "<link>/..": that would be right for the kernel, but long and unreadable. */
+		disk = realpath(path, NULL);
+		if (!disk)
+			return -errno;
+		err = walk_dir(disk, depth + 1, fn, arg);
+		free(disk);
+		return err;
+	}
+	err = read_line(file, sizeof(file), dir, "loop/backing_file");
+	if (!err)
+		return fn(arg, file);
+	if (err != -ENOENT && err != -ENOTDIR)
+		return err;
+	return walk_each(dir, "slaves", depth, fn, arg);
+}
+
+/**
+ * blockdev_files() - find the files that a block device is made of
+ * @sysfs: where sysfs is mounted
+ * @dev: the device
+ * @fn: called with the backing file of each loop device at the bottom; not 0 ends the walk
+ * @arg: for @fn
+ *
+ * Follows partitions to their disk, and device mapper and MD devices to their members.
+ * Return: 0 (also if the device is unknown to sysfs), what @fn returned, or a negative errno.
+ */
+int blockdev_files(const char *sysfs, dev_t dev, blockdev_file_fn fn, void *arg)
+{
+	char dir[PATH_MAX];
+	struct stat st;
+
+	if ((size_t)snprintf(dir, sizeof(dir), "%s/dev/block/%u:%u", sysfs, major(dev),
+			     minor(dev)) >= sizeof(dir))
+		return -ENAMETOOLONG;
+	if (stat(dir, &st))
+		return errno == ENOENT ? 0 : -errno;
+	return walk_dir(dir, 0, fn, arg);
+}
+
+static int has_device(const char *devices, const char *number)
+{
+	struct dirent *d;
+	char line[32];
+	int found = 0;
+	DIR *list;
+
+	list = opendir(devices);
+	if (!list)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	while (!found && (d = readdir(list))) {
+		char entry[PATH_MAX];
+
+		if (d->d_name[0] == '.')
+			continue;
+		if ((size_t)snprintf(entry, sizeof(entry), "%s/%s", devices, d->d_name) >=
+		    sizeof(entry))
+			continue;
+		found = !read_line(line, sizeof(line), entry, "dev") && !strcmp(line, number);
+	}
+	closedir(list);
+	return found;
+}
+
+/**
+ * blockdev_btrfs_files() - find the files below all devices of a btrfs
+ * @sysfs: where sysfs is mounted
+ * @source: path of one of its devices, from the mount table
+ * @fn: as for blockdev_files()
+ * @arg: for @fn
+ *
+ * A btrfs has an anonymous device number; its members are listed in sysfs by the file system's
+ * UUID (kernel 3.14), in which the one named by the mount table is looked up.
+ * Return: as for blockdev_files().
+ */
+int blockdev_btrfs_files(const char *sysfs, const char *source, blockdev_file_fn fn, void *arg)
+{
+	char top[PATH_MAX], number[32];
+	struct dirent *d;
+	struct stat st;
+	int err = 0, found = 0;
+	DIR *list;
+
+	if (strncmp(source, "/dev/", 5) || stat(source, &st) || !S_ISBLK(st.st_mode))
+		return 0;
+	snprintf(number, sizeof(number), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	if ((size_t)snprintf(top, sizeof(top), "%s/fs/btrfs", sysfs) >= sizeof(top))
+		return -ENAMETOOLONG;
+	list = opendir(top);
+	while (list && !err && !found && (d = readdir(list))) {
+		char devices[PATH_MAX];
+
+		if (d->d_name[0] == '.' ||
+		    (size_t)snprintf(devices, sizeof(devices), "%s/%s/devices", top,
+				     d->d_name) >= sizeof(devices))
+			continue;
+		found = has_device(devices, number);
+		if (found < 0)
+			err = found;
+		else if (found)
+			err = walk_each(devices, ".", 0, fn, arg);
+	}
+	if (list)
+		closedir(list);
+	if (err || found)
+		return err;
+	return blockdev_files(sysfs, st.st_rdev, fn, arg);
+}

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "freezer.h"
+#include "fsjob.h"
+#include "log.h"
+
+#define ATTEMPTS	3	/* when file systems keep being mounted while we freeze */
+#define PARALLEL_MAX	32	/* file systems written out, or hanging, at the same time */
+
+static void thaw_next(struct freezer *f);
+
+static bool pending(const struct job *job)
+{
+	return atomic_load(&job->phase) != JOB_IDLE;
+}
+
+static bool awaited(const struct job *job)
+{
+	return pending(job) && atomic_load(&job->phase) != JOB_ABANDONED;
+}
+
+static void submit(struct freezer *f, struct job *job, void (*run)(struct job *job))
+{
+	job->run = run;
+	f->set->in_flight++;
+	pool_submit(f->pool, job);
+}
+
+static void hold_log(struct freezer *f, bool hold)
+{
+	if (f->held != hold)
+		log_hold(hold);
+	f->held = hold;
+}
+
+/* Planning */
+
+static struct fsset *set_of(struct job *job)
+{
+	return (struct fsset *)((char *)job - offsetof(struct fsset, job));
+}
+
+static void run_build(struct job *job)
+{
+	struct fsset *set = set_of(job);
+	const struct freezer *f = set->owner;
+
+	set->result = f->source->build(f->source->ctx, set);
+	job_finish(job);
+}
+
+static void run_verify(struct job *job)
+{
+	struct fsset *set = set_of(job);
+	const struct freezer *f = set->owner;
+
+	set->result = f->source->verify(f->source->ctx, set);
+	job_finish(job);
+}
+
+static int begin_plan(struct freezer *f, struct guard *guard, uint32_t cookie)
+{
+	int err = pool_reserve(f->pool, 2);
+
+	if (err)
+		return err;
+	f->set = calloc(1, sizeof(*f->set));
+	if (!f->set)
+		return -ENOMEM;
+	f->set->ops = f->ops;
+	f->set->owner = f;
+	f->set->guard = guard_get(guard);
+	f->set->cookie = cookie;
+	f->state = FREEZER_PLAN;
+	submit(f, &f->set->job, run_build);
+	return 0;
+}
+
+/* Thawing */
+
+/* A set with a job that hangs is kept: the worker will come back to it, or never. */
+static void drop_set(struct freezer *f)
+{
+	struct fsset *set = f->set;
+
+	f->set = NULL;
+	if (set && set->in_flight) {
+		set->next = f->stuck;
+		f->stuck = set;
+	} else {
+		fsset_free(set);
+	}
+}
+
+static void start_over(struct freezer *f)
+{
+	struct guard *guard = guard_get(f->set->guard);
+	uint32_t cookie = f->set->cookie;
+	int err;
+
+	drop_set(f);
+	err = begin_plan(f, guard, cookie);
+	guard_put(guard, f->ops);
+	if (err) {
+		f->state = FREEZER_IDLE;
+		f->error = err;
+		f->report(f->ctx, FREEZER_FAILED);
+	}
+}
+
+static void finish_thaw(struct freezer *f)
+{
+	bool again = f->again && !f->failed;
+
+	f->at.thawed = f->ops->now_us();
+	f->hold_deadline = 0;
+	f->again = false;
+	hold_log(f, false);
+	if (again) {
+		start_over(f);
+		return;
+	}
+	if (f->goal == FREEZER_THAW_OK && f->failed)
+		f->goal = FREEZER_THAW_FAILED;
+	if (f->at.frozen)
+		summary_log(f);
+	f->state = FREEZER_IDLE;
+	drop_set(f);
+	f->report(f->ctx, f->goal);
+}
+
+static void begin_thaw(struct freezer *f, enum freezer_event goal)
+{
+	f->state = FREEZER_THAW;
+	f->goal = goal;
+	f->at.thawing = f->ops->now_us();
+	f->thaw_deadline = f->at.thawing + f->config->thaw_us;
+	f->patience = 0;
+	thaw_next(f);
+}
+
+/* In reverse order, one after the other unless one hangs. */
+static void thaw_next(struct freezer *f)
+{
+	bool waiting = false;
+
+	for (size_t i = f->set->n; i-- > 0;) {
+		struct target *t = &f->set->target[i];
+
+		if (awaited(&t->undo)) {
+			if (f->patience)
+				return;
+			waiting = true;
+		} else if (t->state == TARGET_FROZEN && !pending(&t->undo)) {
+			f->patience = f->ops->now_us() + f->config->patience_us;
+			submit(f, &t->undo, fsjob_thaw);
+			return;
+		}
+	}
+	if (!waiting)
+		finish_thaw(f);
+}
+
+static void thaw_done(struct freezer *f, struct target *t)
+{
+	t->state = TARGET_THAWED;
+	if (t->thaw_result) {
+		f->failed = true;
+		log_msg(LOG_ERR, "%s: %s", t->path,
+			t->thaw_result == -EINVAL ? "was thawed by somebody else" :
+			f->set->guard ? "was thawed by the kernel" : strerror(-t->thaw_result));
+	}
+	f->patience = 0;
+	if (f->state == FREEZER_THAW)
+		thaw_next(f);
+}
+
+static void give_up_thaws(struct freezer *f)
+{
+	for (size_t i = 0; i < f->set->n; i++) {
+		struct target *t = &f->set->target[i];
+
+		if (t->state != TARGET_FROZEN)
+			continue;
+		if (!pending(&t->undo))
+			submit(f, &t->undo, fsjob_thaw);	/* better late than never */
+		if (job_abandon(&t->undo)) {
+			log_msg(LOG_CRIT, "%s: the thaw has not come back", t->path);
+			t->state = TARGET_STUCK;
+		} else {
+			t->state = TARGET_THAWED;
+		}
+		f->failed = true;
+	}
+	finish_thaw(f);
+}
+
+/* Failing */
+
+/* A FIFREEZE that returns from now on is undone by its worker. */
+static void abandon_all(struct freezer *f)
+{
+	struct fsset *set = f->set;
+
+	if (awaited(&set->job))
+		job_abandon(&set->job);
+	if (f->state == FREEZER_PLAN)
+		return;		/* the worker is still filling the set */
+	for (size_t i = 0; i < set->n; i++) {
+		struct target *t = &set->target[i];
+
+		if (!awaited(&t->job))
+			continue;
+		if (job_abandon(&t->job)) {
+			log_msg(LOG_ERR, "%s: %s has not come back", t->path,
+				t->job.run == fsjob_sync ? "writing out" : "FIFREEZE");
+			t->state = TARGET_STUCK;
+		} else if (t->job.run == fsjob_freeze && !t->result) {
+			t->state = TARGET_FROZEN;	/* just back */
+		}
+	}
+}
+
+static void fail(struct freezer *f, int err)
+{
+	f->error = err;
+	f->failed = true;
+	abandon_all(f);
+	if (f->state == FREEZER_PLAN) {
+		f->state = FREEZER_IDLE;
+		drop_set(f);
+		f->report(f->ctx, FREEZER_FAILED);
+		return;
+	}
+	begin_thaw(f, FREEZER_FAILED);
+}
+
+/* Freezing */
+
+static void freeze_next(struct freezer *f)
+{
+	struct fsset *set = f->set;
+
+	while (f->next < set->n && !set->target[f->next].freezable)
+		f->next++;
+	if (f->next < set->n) {
+		submit(f, &set->target[f->next++].job, fsjob_freeze);
+		return;
+	}
+	f->state = FREEZER_VERIFY;
+	submit(f, &set->job, run_verify);
+}
+
+static void begin_freeze(struct freezer *f)
+{
+	f->at.synced = f->ops->now_us();
+	f->hold_deadline = f->at.synced + f->config->hold_us;
+	f->state = FREEZER_FREEZE;
+	f->next = 0;
+	hold_log(f, true);
+	freeze_next(f);
+}
+
+static void plan_done(struct freezer *f)
+{
+	struct fsset *set = f->set;
+	int err = set->result;
+
+	for (size_t i = 0; i < set->n; i++)
+		set->target[i].set = set;
+	f->at.planned = f->ops->now_us();
+	/* Room for one hanging call on each, and one more to work with. */
+	if (!err)
+		err = pool_reserve(f->pool, (set->n < PARALLEL_MAX ? set->n : PARALLEL_MAX) + 2);
+	if (err) {
+		fail(f, err);
+	} else if (f->check_only) {
+		f->state = FREEZER_IDLE;
+		drop_set(f);
+		f->report(f->ctx, FREEZER_CHECK_OK);
+	} else {
+		f->state = FREEZER_SYNC;
+		f->syncing = set->n;
+		for (size_t i = 0; i < set->n; i++)
+			submit(f, &set->target[i].job, fsjob_sync);
+		if (!set->n)
+			begin_freeze(f);
+	}
+}
+
+static void sync_done(struct freezer *f, const struct target *t)
+{
+	if (t->result)
+		log_msg(t->freezable ? LOG_ERR : LOG_WARNING, "%s: cannot be written out: %s",
+			t->path, strerror(-t->result));
+	if (t->result && t->freezable)
+		fail(f, t->result);
+	else if (--f->syncing == 0)
+		begin_freeze(f);
+}
+
+static void freeze_done(struct freezer *f, struct target *t)
+{
+	int err = t->result;
+
+	if (!err) {
+		t->state = TARGET_FROZEN;
+	} else if ((err == -EOPNOTSUPP || err == -ENOTTY) && !f->config->strict) {
+		t->state = TARGET_UNSUPPORTED;
+		t->freezable = false;
+		log_msg(LOG_NOTICE, "%s (%s) can't be frozen: only written out", t->path, t->type);
+		err = 0;
+	} else {
+		log_msg(LOG_ERR, "%s: cannot be frozen: %s", t->path,
+			err == -EBUSY ? "somebody else has frozen it" : strerror(-err));
+	}
+	if (err)
+		fail(f, err);
+	else
+		freeze_next(f);
+}
+
+static void verify_done(struct freezer *f)
+{
+	if (f->set->result > 0 && ++f->attempt < ATTEMPTS) {
+		f->again = true;
+		begin_thaw(f, FREEZER_FAILED);
+	} else if (f->set->result) {
+		log_msg(LOG_ERR, "the mount table does not come to rest");
+		fail(f, -EAGAIN);
+	} else {
+		f->state = FREEZER_FROZEN;
+		f->at.frozen = f->ops->now_us();
+		f->report(f->ctx, FREEZER_FREEZE_OK);
+	}
+}
+
+/* A set that was given up is freed when its last worker has come back. */
+static void stuck_done(struct freezer *f, struct fsset *set)
+{
+	struct fsset **link = &f->stuck;
+
+	if (set->in_flight)
+		return;
+	while (*link && *link != set)
+		link = &(*link)->next;
+	if (*link)
+		*link = set->next;
+	log_msg(LOG_NOTICE, "the calls that hung have come back");
+	fsset_free(set);
+}
+
+/**
+ * freezer_job_done() - take a job's result
+ * @f: the freezer
+ * @job: from pool_next_done(); one that @f has submitted
+ * Context: main thread.
+ */
+void freezer_job_done(struct freezer *f, struct job *job)
+{
+	bool on_set = job->run == run_build || job->run == run_verify;
+	struct target *t = on_set ? NULL : fsjob_target(job);
+	struct fsset *set = on_set ? set_of(job) : t->set;
+	bool counts = atomic_load(&job->phase) == JOB_DONE;
+
+	set->in_flight--;
+	atomic_store(&job->phase, JOB_IDLE);
+	if (set != f->set)
+		stuck_done(f, set);
+	else if (!counts)
+		return;
+	else if (job->run == fsjob_thaw)
+		thaw_done(f, t);
+	else if (job->run == run_build && f->state == FREEZER_PLAN)
+		plan_done(f);
+	else if (job->run == fsjob_sync && f->state == FREEZER_SYNC)
+		sync_done(f, t);
+	else if (job->run == fsjob_freeze && f->state == FREEZER_FREEZE)
+		freeze_done(f, t);
+	else if (job->run == run_verify && f->state == FREEZER_VERIFY)
+		verify_done(f);
+}
+
+/**
+ * freezer_begin() - begin a check, or a freeze
+ * @f: the freezer, idle
+ * @check_only: plan and open, then report
+ * @guard: the module's guard, or NULL
+ * @cookie: of the request, for the guard
+ *
+ * Return: 0, and a report will follow; or a negative errno: -EBUSY if a call of an earlier freeze
+ * still hangs in the kernel.
+ */
+int freezer_begin(struct freezer *f, bool check_only, struct guard *guard, uint32_t cookie)
+{
+	int64_t now = f->ops->now_us();
+
+	if (f->state != FREEZER_IDLE || f->stuck)
+		return -EBUSY;
+	f->check_only = check_only;
+	f->failed = false;
+	f->again = false;
+	f->error = 0;
+	f->attempt = 0;
+	f->at = (struct freezer_times){ .begun = now };
+	f->freeze_deadline = now + (check_only ? f->config->check_us : f->config->freeze_us);
+	return begin_plan(f, guard, cookie);
+}
+
+/**
+ * freezer_thaw() - thaw on request
+ * @f: the freezer
+ * Return: 0, and a report will follow; or -EINVAL if nothing is frozen.
+ */
+int freezer_thaw(struct freezer *f)
+{
+	if (f->state != FREEZER_FROZEN)
+		return -EINVAL;
+	begin_thaw(f, FREEZER_THAW_OK);
+	return 0;
+}
+
+/**
+ * freezer_abort() - end whatever is going on
+ * @f: the freezer
+ * @why: for the log
+ *
+ * A report follows unless the freezer is idle; it may come before the return.
+ */
+void freezer_abort(struct freezer *f, const char *why)
+{
+	if (f->state == FREEZER_IDLE)
+		return;
+	f->failed = true;
+	if (f->state == FREEZER_THAW)
+		return;
+	log_msg(LOG_WARNING, "%s: %s", f->state == FREEZER_FROZEN ? "thawing" : "stopping", why);
+	if (f->state == FREEZER_FROZEN)
+		begin_thaw(f, FREEZER_BROKEN);
+	else
+		fail(f, -ECANCELED);
+}
+
+/**
+ * freezer_tick() - see whether a deadline has passed
+ * @f: the freezer
+ * Context: main thread, whenever freezer_deadline() is due, or more often.
+ */
+void freezer_tick(struct freezer *f)
+{
+	int64_t now = f->ops->now_us();
+
+	if (f->state == FREEZER_IDLE || now < freezer_deadline(f))
+		return;
+	if (f->state == FREEZER_THAW && now >= f->thaw_deadline) {
+		give_up_thaws(f);
+	} else if (f->state == FREEZER_THAW) {
+		f->patience = 0;
+		thaw_next(f);
+	} else if (f->state == FREEZER_FROZEN) {
+		freezer_abort(f, "frozen for as long as is allowed");
+	} else {
+		log_msg(LOG_ERR, "not done within the time allowed");
+		fail(f, -ETIMEDOUT);
+	}
+}
+
+/**
+ * freezer_deadline() - when freezer_tick() must be called next
+ * @f: the freezer
+ * Return: a time of ops->now_us(), or INT64_MAX.
+ */
+int64_t freezer_deadline(const struct freezer *f)
+{
+	int64_t first = INT64_MAX;
+
+	switch (f->state) {
+	case FREEZER_IDLE:
+		return INT64_MAX;
+	case FREEZER_FROZEN:
+		return f->hold_deadline;
+	case FREEZER_THAW:
+		if (f->patience)
+			first = f->patience;
+		return first < f->thaw_deadline ? first : f->thaw_deadline;
+	default:
+		if (f->hold_deadline)
+			first = f->hold_deadline;
+		return first < f->freeze_deadline ? first : f->freeze_deadline;
+	}
+}

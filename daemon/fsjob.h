@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The calls that may block, as jobs for workers. */
+#ifndef HV_VSS_FSJOB_H
+#define HV_VSS_FSJOB_H
+
+#include "fsset.h"
+
+void fsjob_sync(struct job *job);
+void fsjob_freeze(struct job *job);
+void fsjob_thaw(struct job *job);
+struct target *fsjob_target(struct job *job);
+
+#endif

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "fsset.h"
+#include "log.h"
+
+#define VERIFY_ROUNDS	5	/* of re-reading tables that keep changing */
+
+/**
+ * guard_new() - share the device's descriptor
+ * @fd: the device; closed with the last reference
+ * Return: one reference, or NULL.
+ */
+struct guard *guard_new(int fd)
+{
+	struct guard *guard = calloc(1, sizeof(*guard));
+
+	if (guard) {
+		guard->fd = fd;
+		atomic_init(&guard->refs, 1);
+	}
+	return guard;
+}
+
+/**
+ * guard_get() - one more reference
+ * @guard: may be NULL
+ * Return: @guard.
+ */
+struct guard *guard_get(struct guard *guard)
+{
+	if (guard)
+		atomic_fetch_add(&guard->refs, 1);
+	return guard;
+}
+
+/**
+ * guard_put() - one reference less
+ * @guard: may be NULL
+ * @ops: system calls
+ */
+void guard_put(struct guard *guard, const struct sysops *ops)
+{
+	if (guard && atomic_fetch_sub(&guard->refs, 1) == 1) {
+		ops->close(guard->fd);
+		free(guard);
+	}
+}
+
+/* The mount that a descriptor was opened through (kernel 3.15 and later); -1: not told. */
+static int mount_id_of(int fd)
+{
+	char path[64], line[128];
+	int id = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (id < 0 && fgets(line, sizeof(line), f))
+		if (sscanf(line, "mnt_id: %d", &id) != 1)
+			id = -1;
+	fclose(f);
+	return id;
+}
+
+/*
+ * Does the descriptor lead to the superblock that the table promised? Something may be mounted
+ * over the mount point. The device number is no proof of the contrary: a subvolume of btrfs shows
+ * one of its own.
+ */
+static bool leads_to(int fd, const struct mounts_fs *fs, const struct stat *st)
+{
+	int id = mount_id_of(fd);
+
+	for (size_t i = 0; i < fs->mounts; i++)
+		if (id >= 0 && fs->mount[i].id == id)
+			return true;
+	return st->st_dev == fs->dev;
+}
+
+static int open_for_ioctl(const struct sysops *ops, int path_fd)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+	fd = ops->open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOATIME);
+	if (fd == -EPERM)	/* O_NOATIME is for owners */
+		fd = ops->open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd;
+}
+
+static int try_mount(const struct sysops *ops, const struct mounts_fs *fs,
+		     const struct mounts_mount *mount)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int path_fd, fd;
+
+	if (mount->pid)
+		fd = snprintf(path, sizeof(path), "/proc/%d/root%s", mount->pid, mount->path);
+	else
+		fd = snprintf(path, sizeof(path), "%s", mount->path);
+	if (fd >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	path_fd = ops->open(path, O_PATH | O_CLOEXEC);
+	if (path_fd < 0)
+		return path_fd;
+	/* Only what has no side effects when it is opened: a mount point can be a device node. */
+	if (fstat(path_fd, &st))
+		fd = -errno;
+	else if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+		fd = -ENOTDIR;
+	else if (!leads_to(path_fd, fs, &st))
+		fd = -EXDEV;
+	else
+		fd = open_for_ioctl(ops, path_fd);
+	ops->close(path_fd);
+	return fd;
+}
+
+/**
+ * fsset_open_mount() - open a file system through any of its mounts
+ * @ops: system calls
+ * @fs: from a plan
+ *
+ * Mount points in our own namespace come first, those behind a network or fuse file system are
+ * left out: a look-up there may never return.
+ * Context: may block.
+ * Return: a descriptor, or the negative errno of the first mount that was tried.
+ */
+int fsset_open_mount(const struct sysops *ops, const struct mounts_fs *fs)
+{
+	int first = 0, fd;
+
+	for (int own = 1; own >= 0; own--)
+		for (size_t i = 0; i < fs->mounts; i++) {
+			const struct mounts_mount *mount = &fs->mount[i];
+
+			if (mount->deleted || mount->remote || (mount->pid == 0) != own)
+				continue;
+			fd = try_mount(ops, fs, mount);
+			if (fd >= 0)
+				return fd;
+			if (!first)
+				first = fd;
+		}
+	return first ? first : -EHOSTUNREACH;
+}
+
+/**
+ * fsset_add() - add a file system to the set
+ * @set: the set
+ * @fs: from a plan; what is needed is copied
+ * @fd: open on it; belongs to the set, also on failure
+ * Return: 0 or -ENOMEM.
+ */
+int fsset_add(struct fsset *set, const struct mounts_fs *fs, int fd)
+{
+	struct target *t;
+
+	t = reallocarray(set->target, set->n + 1, sizeof(*t));
+	if (!t) {
+		set->ops->close(fd);
+		return -ENOMEM;
+	}
+	set->target = t;
+	t += set->n++;
+	*t = (struct target){
+		.path = strdup(mounts_fs_path(fs)),
+		.type = strdup(fs->type),
+		.source = strdup(fs->source),
+		.dev = fs->dev,
+		.fd = fd,
+		.freezable = fs->action == MOUNTS_FREEZE,
+	};
+	set->freezable += t->freezable;
+	return t->path && t->type && t->source ? 0 : -ENOMEM;
+}
+
+static int read_plan(const struct fsset_config *config, struct mountview *view, struct mounts *m)
+{
+	int err;
+
+	err = mountview_open(view, config->own_namespace_only);
+	if (!err)
+		err = mountview_read(view, m);
+	if (!err)
+		err = mounts_plan(m, &config->policy, config->sysfs);
+	return err;
+}
+
+static int open_one(const struct fsset_config *config, struct fsset *set,
+		    const struct mounts_fs *fs)
+{
+	int fd;
+
+	if (fs->action == MOUNTS_SKIP)
+		return 0;
+	if (fs->action == MOUNTS_SYNC && config->policy.strict) {
+		log_msg(LOG_ERR, "%s (%s): %s, and --strict is set", mounts_fs_path(fs), fs->type,
+			fs->reason);
+		return -EOPNOTSUPP;
+	}
+	fd = fsset_open_mount(set->ops, fs);
+	if (fd >= 0)
+		return fsset_add(set, fs, fd);
+	log_msg(fs->action == MOUNTS_SYNC ? LOG_WARNING : LOG_ERR, "%s (%s, %u:%u): %s",
+		mounts_fs_path(fs), fs->type, major(fs->dev), minor(fs->dev),
+		fd == -EXDEV ? "mounted over, and mounted nowhere else" :
+		fd == -EHOSTUNREACH ? "only reachable through a remote file system" :
+		strerror(-fd));
+	return fs->action == MOUNTS_SYNC ? 0 : fd;
+}
+
+/**
+ * fsset_build() - make the plan and open every file system that is to be frozen
+ * @arg: struct fsset_config
+ * @set: empty, with ->ops
+ *
+ * Context: may block on a path look-up.
+ * Return: 0 or a negative errno, logged.
+ */
+int fsset_build(void *arg, struct fsset *set)
+{
+	const struct fsset_config *config = arg;
+	struct mounts m = { 0 };
+	int err;
+
+	err = read_plan(config, &set->view, &m);
+	if (err)
+		log_msg(LOG_ERR, "cannot make a plan: %s", strerror(-err));
+	for (size_t i = 0; i < m.n && !err; i++)
+		err = open_one(config, set, &m.fs[m.order[i]]);
+	mounts_free(&m);
+	return err;
+}
+
+static bool covers(const struct fsset *set, const struct mounts *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		size_t k = 0;
+
+		if (m->fs[i].action != MOUNTS_FREEZE)
+			continue;
+		while (k < set->n && set->target[k].dev != m->fs[i].dev)
+			k++;
+		if (k == set->n) {
+			log_msg(LOG_NOTICE, "%s (%s) was mounted during the freeze",
+				mounts_fs_path(&m->fs[i]), m->fs[i].type);
+			return false;
+		}
+	}
+	return true;
+}
+
+/**
+ * fsset_verify() - is everything that ought to be frozen in the set?
+ * @arg: struct fsset_config
+ * @set: all of it frozen
+ *
+ * As a rule the kernel says that no table has changed, and nothing is read at all.
+ * Context: touches no file system on a disk.
+ * Return: 0 if so, 1 if a file system has appeared since, or a negative errno.
+ */
+int fsset_verify(void *arg, struct fsset *set)
+{
+	const struct fsset_config *config = arg;
+	int changed;
+
+	changed = mountview_changed(&set->view, config->own_namespace_only);
+	for (int round = 0; changed > 0 && round < VERIFY_ROUNDS; round++) {
+		struct mounts m = { 0 };
+		bool covered;
+		int err;
+
+		mountview_close(&set->view);
+		err = read_plan(config, &set->view, &m);
+		covered = !err && covers(set, &m);
+		mounts_free(&m);
+		if (err)
+			return err;
+		if (!covered)
+			return 1;
+		changed = mountview_changed(&set->view, config->own_namespace_only);
+	}
+	return changed > 0 ? -EAGAIN : changed;
+}
+
+/**
+ * fsset_free() - close and forget everything
+ * @set: without jobs in flight; may be NULL
+ */
+void fsset_free(struct fsset *set)
+{
+	if (!set)
+		return;
+	for (size_t i = 0; i < set->n; i++) {
+		if (set->target[i].fd >= 0)
+			set->ops->close(set->target[i].fd);
+		free(set->target[i].path);
+		free(set->target[i].type);
+		free(set->target[i].source);
+	}
+	free(set->target);
+	mountview_close(&set->view);
+	guard_put(set->guard, set->ops);
+	free(set);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a daemon that was killed has left frozen. Needed where the kernel has no guard (hv_utils).
+ *
+ * The notes are a file in /run, mapped into memory that every FIFREEZE and FITHAW is noted in: a
+ * store of one byte, which survives the process and needs no system call while all is frozen.
+ */
+#ifndef HV_VSS_LEFTOVER_H
+#define HV_VSS_LEFTOVER_H
+
+#include "fsset.h"
+
+struct leftover {
+	const char *dir;	/* "/run/hv-vss" */
+	int fd;			/* of the notes, locked as long as we live; -1 */
+	char *map;
+	size_t size;
+};
+
+int leftover_lock(struct leftover *l, const char *dir);
+int leftover_thaw(struct leftover *l, const struct fsset_config *config,
+		  const struct sysops *ops);
+int leftover_note(struct leftover *l, struct fsset *set);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HV_VSS_OPTIONS_H
+#define HV_VSS_OPTIONS_H
+
+#include "freezer.h"
+
+enum options_action {
+	ACTION_SERVE,
+	ACTION_LIST,
+	ACTION_THAW_LEFTOVERS,
+};
+
+struct options {
+	enum options_action action;
+	const char *device;
+	const char *run_dir;
+	bool verbose;
+	bool exit_if_absent;
+	struct fsset_config plan;
+	struct freezer_config freezer;
+};
+
+/* Exit with this code means: the command line is wrong, nothing has been done. */
+#define EXIT_USAGE	2
+
+int options_parse(struct options *o, int argc, char **argv);
+void options_free(struct options *o);
+
+#endif

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The order of freezing. A file system whose blocks lie in a file of another one must be frozen
+ * before that one: freezing it still writes. Everything else follows the habit of reverse mount
+ * order with the root last.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "blockdev.h"
+#include "mounts.h"
+
+struct below {
+	struct mounts *m;
+	size_t fs;
+};
+
+static bool is_below(const char *dir, const char *file, size_t *len)
+{
+	*len = strlen(dir);
+	if (*len == 1)
+		return true;	/* "/" */
+	return !strncmp(dir, file, *len) && file[*len] == '/';
+}
+
+/*
+ * The file system that holds a file, by its name only (the file may be on a dead server). Of
+ * equally long mount points the last one mounted covers the others.
+ */
+static bool find_holder(const struct mounts *m, const char *file, size_t *holder)
+{
+	size_t longest = 0, len;
+	int id = -1;
+
+	for (size_t i = 0; i < m->n; i++)
+		for (size_t j = 0; j < m->fs[i].mounts; j++) {
+			const struct mounts_mount *mount = &m->fs[i].mount[j];
+
+			if (mount->pid || mount->deleted || !is_below(mount->path, file, &len) ||
+			    len < longest || (len == longest && mount->id < id))
+				continue;
+			longest = len;
+			id = mount->id;
+			*holder = i;
+		}
+	return longest > 0;
+}
+
+static int add_below(void *arg, const char *file)
+{
+	struct below *b = arg;
+	struct mounts_fs *fs = &b->m->fs[b->fs];
+	size_t holder = 0, *list;
+
+	if (file[0] != '/' || !find_holder(b->m, file, &holder) || holder == b->fs)
+		return 0;
+	for (size_t i = 0; i < fs->belows; i++)
+		if (fs->below[i] == holder)
+			return 0;
+	list = reallocarray(fs->below, fs->belows + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	fs->below = list;
+	fs->below[fs->belows++] = holder;
+	return 0;
+}
+
+/**
+ * order_find_below() - find out which file systems lie in files of others
+ * @m: superblocks with their actions decided; ->below is filled in
+ * @sysfs: where sysfs is mounted
+ * Return: 0 or a negative errno.
+ */
+int order_find_below(struct mounts *m, const char *sysfs)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < m->n && !err; i++) {
+		struct below b = { .m = m, .fs = i };
+
+		if (m->fs[i].kind == FSTYPE_PSEUDO || m->fs[i].kind == FSTYPE_NETWORK)
+			continue;
+		if (major(m->fs[i].dev))
+			err = blockdev_files(sysfs, m->fs[i].dev, add_below, &b);
+		else
+			err = blockdev_btrfs_files(sysfs, m->fs[i].source, add_below, &b);
+	}
+	return err;
+}
+
+/* By habit: the root last, otherwise what was mounted last comes first. */
+static int by_habit(const void *a, const void *b, void *arg)
+{
+	const struct mounts *m = arg;
+	const struct mounts_fs *x = &m->fs[*(const size_t *)a];
+	const struct mounts_fs *y = &m->fs[*(const size_t *)b];
+
+	if (x->root != y->root)
+		return x->root ? 1 : -1;
+	return (x->place < y->place) - (x->place > y->place);
+}
+
+/* The first by habit in whose files no other one lies that has not been placed yet. */
+static size_t pick_next(struct mounts *m, size_t *habit, const size_t *users)
+{
+	size_t pick = m->n, any = m->n;
+
+	for (size_t i = 0; i < m->n && pick == m->n; i++) {
+		if (habit[i] == m->n)
+			continue;
+		if (any == m->n)
+			any = i;
+		if (!users[habit[i]])
+			pick = i;
+	}
+	/* A circle can't be frozen in a right order; habit breaks it. */
+	if (pick == m->n) {
+		pick = any;
+		m->fs[habit[pick]].reason = "lies on itself: order by habit";
+	}
+	any = habit[pick];
+	habit[pick] = m->n;
+	return any;
+}
+
+/**
+ * order_sort() - put the superblocks into the order of freezing
+ * @m: with ->below filled in; ->order is made
+ * Return: 0 or -ENOMEM.
+ */
+int order_sort(struct mounts *m)
+{
+	size_t *habit = calloc(m->n + 1, sizeof(*habit));
+	size_t *users = calloc(m->n + 1, sizeof(*users));
+
+	m->order = calloc(m->n + 1, sizeof(*m->order));
+	if (!habit || !users || !m->order) {
+		free(habit);
+		free(users);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < m->n; i++) {
+		habit[i] = i;
+		for (size_t j = 0; j < m->fs[i].belows; j++)
+			users[m->fs[i].below[j]]++;
+	}
+	qsort_r(habit, m->n, sizeof(*habit), by_habit, m);
+	for (size_t k = 0; k < m->n; k++) {
+		const struct mounts_fs *fs;
+
+		m->order[k] = pick_next(m, habit, users);
+		fs = &m->fs[m->order[k]];
+		for (size_t j = 0; j < fs->belows; j++)
+			if (users[fs->below[j]])
+				users[fs->below[j]]--;
+	}
+	free(habit);
+	free(users);
+	return 0;
+}

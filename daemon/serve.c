@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "log.h"
+#include "serve.h"
+
+#define RETRY_US	500000	/* between attempts to open the device */
+
+struct server {
+	const struct options *options;
+	const struct notify *notify;
+	struct leftover *leftover;
+	struct device device;
+	struct freezer freezer;
+	struct freezer_source source;
+	struct fsset_config plan;
+	struct pool *pool;
+	int signals;
+	struct hv_vss_request request;	/* the one being worked on, if @busy */
+	struct hv_vss_request next;	/* read, and waiting for the freezer, if @queued */
+	bool busy;
+	bool queued;
+	bool stop;
+	bool finished;
+	int64_t retry;			/* when to open the device; 0: it is open */
+	int64_t fed;			/* the watchdog */
+	int open_error;			/* logged already */
+};
+
+static const char *op_name(unsigned int op)
+{
+	switch (op) {
+	case HV_VSS_OP_HOT_BACKUP:
+		return "HOT_BACKUP";
+	case HV_VSS_OP_FREEZE:
+		return "FREEZE";
+	case HV_VSS_OP_THAW:
+		return "THAW";
+	case HV_VSS_OP_CANCEL:
+		return "CANCEL";
+	default:
+		return "unknown operation";
+	}
+}
+
+static const char *cancel_reason(uint32_t reason)
+{
+	switch (reason) {
+	case HV_VSS_CANCEL_TIMEOUT:
+		return "the kernel has told the host that it failed";
+	case HV_VSS_CANCEL_HOLD:
+		return "frozen for too long, the kernel has thawed";
+	case HV_VSS_CANCEL_RESCIND:
+		return "the host takes the service away";
+	case HV_VSS_CANCEL_SUSPEND:
+		return "the guest is about to hibernate";
+	case HV_VSS_CANCEL_RESET:
+		return "the host began anew";
+	case HV_VSS_CANCEL_FOREIGN_THAW:
+		return "somebody else has thawed";
+	default:
+		return "cancelled by the kernel";
+	}
+}
+
+static void status(const struct server *s, const char *what)
+{
+	notify_send(s->notify, "STATUS=%s (%s%s)", what,
+		    s->device.driver[0] ? s->device.driver : "no driver",
+		    device_guard(&s->device) ? ", guard" : "");
+}
+
+static void lose_device(struct server *s, int err)
+{
+	log_msg(LOG_NOTICE, "%s is gone: %s", s->device.path, strerror(-err));
+	s->busy = false;
+	s->queued = false;
+	freezer_abort(&s->freezer, "the device is gone");
+	/* hv_utils waits for this close with the whole VMBus behind it. */
+	device_close(&s->device);
+	s->retry = s->freezer.ops->now_us() + RETRY_US;
+	status(s, "waiting for the device");
+}
+
+/* False: nobody waits for the answer. */
+static bool answer(struct server *s, bool ok)
+{
+	const struct hv_vss_frame *frame = &s->request.frame;
+	int err;
+
+	if (!s->busy)
+		return false;
+	s->busy = false;
+	err = device_reply(&s->device, frame->cookie, ok ? HV_VSS_S_OK : HV_VSS_E_FAIL);
+	if (!err) {
+		log_msg(ok ? LOG_DEBUG : LOG_WARNING, "%s: answered with %s",
+			op_name(frame->op), ok ? "success" : "failure");
+		return true;
+	}
+	log_msg(LOG_WARNING, "%s: the answer (%s) is refused: %s", op_name(frame->op),
+		ok ? "success" : "failure", strerror(-err));
+	if (err != -ESTALE)
+		lose_device(s, err);
+	return false;
+}
+
+static void report(void *ctx, enum freezer_event event)
+{
+	struct server *s = ctx;
+
+	switch (event) {
+	case FREEZER_FREEZE_OK:
+		if (answer(s, true))
+			status(s, "frozen");
+		else
+			freezer_abort(&s->freezer, "nobody waits for it");
+		return;
+	case FREEZER_CHECK_OK:
+	case FREEZER_THAW_OK:
+		answer(s, true);
+		break;
+	case FREEZER_FAILED:
+	case FREEZER_THAW_FAILED:
+		answer(s, false);
+		break;
+	case FREEZER_BROKEN:
+		log_msg(LOG_ERR, "the freeze was broken: a backup made of it is not good");
+		break;
+	}
+	status(s, s->stop ? "stopping" : "serving");
+}
+
+static void begin(struct server *s, bool check_only)
+{
+	int err;
+
+	err = freezer_begin(&s->freezer, check_only, device_guard(&s->device),
+			    s->request.frame.cookie);
+	if (!err)
+		return;
+	log_msg(LOG_ERR, "%s: %s", op_name(s->request.frame.op), s->freezer.stuck ?
+		"a call of an earlier freeze still hangs in the kernel" : strerror(-err));
+	answer(s, false);
+}
+
+/*
+ * What the host gets to hear in odd situations:
+ * - FREEZE or HOT_BACKUP while frozen: failure. The freeze stays as it is, it may be in use, and its
+ *   own THAW gets a true answer; but it was not made for this request.
+ * - THAW with nothing frozen: failure. Either nothing was frozen at all, or not without a gap until
+ *   now; both means that a backup made of it is not good. (A daemon that was restarted while
+ *   frozen couldn't tell one from the other anyway.)
+ */
+static void dispatch(struct server *s, const struct hv_vss_request *request)
+{
+	bool frozen = s->freezer.state == FREEZER_FROZEN;
+	unsigned int op = request->frame.op;
+
+	s->request = *request;
+	s->busy = true;
+	log_msg(LOG_DEBUG, "%s (cookie %u, flags %#x, %u LUNs)", op_name(op),
+		request->frame.cookie, op == HV_VSS_OP_FREEZE ? request->flags :
+		request->frame.arg, request->lun_count);
+	if ((op == HV_VSS_OP_FREEZE || op == HV_VSS_OP_HOT_BACKUP) && frozen) {
+		log_msg(LOG_WARNING, "%s: refused, already frozen", op_name(op));
+		answer(s, false);
+	} else if (op == HV_VSS_OP_FREEZE || op == HV_VSS_OP_HOT_BACKUP) {
+		begin(s, op == HV_VSS_OP_HOT_BACKUP);
+	} else if (op == HV_VSS_OP_THAW && frozen) {
+		freezer_thaw(&s->freezer);
+	} else {
+		log_msg(LOG_WARNING, op == HV_VSS_OP_THAW ? "%s: nothing is frozen" :
+			"%s: refused", op_name(op));
+		answer(s, false);
+	}
+}
+
+static void cancel(struct server *s, uint32_t reason)
+{
+	/* A thaw that has come too late is to be finished all the same. */
+	s->busy = false;
+	s->queued = false;
+	freezer_abort(&s->freezer, cancel_reason(reason));
+}
+
+static void read_device(struct server *s)
+{
+	struct hv_vss_request request;
+	int err;
+
+	err = device_read(&s->device, &request);
+	if (err == -EAGAIN)
+		return;
+	if (err) {
+		lose_device(s, err);
+		return;
+	}
+	if (request.frame.op == HV_VSS_OP_CANCEL) {
+		cancel(s, request.frame.arg);
+		return;
+	}
+	/* A request while one is outstanding: the kernel has given that one up. */
+	if (s->busy) {
+		s->busy = false;
+		freezer_abort(&s->freezer, "a new request has come");
+	}
+	s->next = request;
+	s->queued = true;
+}
+
+static void open_device(struct server *s)
+{
+	int err;
+
+	err = device_open(&s->device);
+	s->retry = err ? s->freezer.ops->now_us() + RETRY_US : 0;
+	if (!err) {
+		log_msg(LOG_INFO, "serving %s (driver %s%s)", s->device.path,
+			s->device.driver[0] ? s->device.driver : "unknown",
+			device_guard(&s->device) ? ", with its guard" : ", without a guard");
+		status(s, "serving");
+		s->open_error = 0;
+		return;
+	}
+	if (err == s->open_error)
+		return;
+	s->open_error = err;
+	if (err == -EBUSY)
+		log_msg(LOG_WARNING, "%s: another daemon has it open; waiting", s->device.path);
+	else if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
+		log_msg(LOG_INFO, "%s is not there: the host doesn't offer backup (now)%s",
+			s->device.path, s->options->exit_if_absent ? "" : "; waiting");
+	else
+		log_msg(LOG_ERR, "%s: %s", s->device.path, strerror(-err));
+	if (s->options->exit_if_absent)
+		s->finished = true;
+}
+
+static void read_signal(struct server *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (s->stop)
+		return;
+	s->stop = true;
+	notify_send(s->notify, "STOPPING=1");
+	log_msg(LOG_INFO, "%s: %s", strsignal(info.ssi_signo),
+		s->freezer.state == FREEZER_IDLE ? "stopping" :
+		"stopping after the backup that is going on");
+}
+
+static int wait_ms(const struct server *s, int64_t now)
+{
+	int64_t until = freezer_deadline(&s->freezer);
+
+	if (s->retry && s->retry < until)
+		until = s->retry;
+	if (s->notify->watchdog_us && s->fed + s->notify->watchdog_us / 3 < until)
+		until = s->fed + s->notify->watchdog_us / 3;
+	if (until == INT64_MAX)
+		return -1;
+	if (until <= now)
+		return 0;
+	return until - now > 3600 * 1000000LL ? 3600 * 1000 : (until - now + 999) / 1000;
+}
+
+static void step(struct server *s)
+{
+	struct pollfd p[] = {
+		{ .fd = s->signals, .events = POLLIN },
+		{ .fd = pool_fd(s->pool), .events = POLLIN },
+		{ .fd = device_fd(&s->device), .events = POLLIN },
+	};
+	struct job *job;
+	int64_t now = s->freezer.ops->now_us();
+
+	if (s->notify->watchdog_us && now - s->fed >= s->notify->watchdog_us / 3) {
+		notify_send(s->notify, "WATCHDOG=1");
+		s->fed = now;
+	}
+	if (poll(p, 3, wait_ms(s, now)) < 0)
+		return;
+	if (p[0].revents)
+		read_signal(s);
+	while ((job = pool_next_done(s->pool)))
+		freezer_job_done(&s->freezer, job);
+	freezer_tick(&s->freezer);
+	if (p[2].fd >= 0 && p[2].fd == device_fd(&s->device)) {
+		if (p[2].revents & POLLIN)
+			read_device(s);
+		else if (p[2].revents)
+			lose_device(s, -ENODEV);
+	}
+	if (s->retry && s->freezer.ops->now_us() >= s->retry)
+		open_device(s);
+	if (s->queued &&
+	    (s->freezer.state == FREEZER_IDLE || s->freezer.state == FREEZER_FROZEN)) {
+		s->queued = false;
+		dispatch(s, &s->next);
+	}
+}
+
+static int build(void *ctx, struct fsset *set)
+{
+	struct server *s = ctx;
+	int err, noted;
+
+	err = fsset_build(&s->plan, set);
+	if (err || s->freezer.check_only)
+		return err;
+	noted = leftover_note(s->leftover, set);
+	if (noted)
+		log_msg(LOG_WARNING, "%s: cannot take notes there: %s", s->leftover->dir,
+			strerror(-noted));
+	return 0;
+}
+
+static int verify(void *ctx, struct fsset *set)
+{
+	struct server *s = ctx;
+
+	return fsset_verify(&s->plan, set);
+}
+
+/**
+ * serve() - serve the host until told to stop
+ * @o: options
+ * @notify: the service manager
+ * @leftover: notes, locked, and their leftovers thawed
+ * @signals: a signalfd for what ends the daemon
+ *
+ * A signal is obeyed when nothing is frozen or about to be.
+ * Return: 0 or a negative errno.
+ */
+int serve(const struct options *o, struct notify *notify, struct leftover *leftover, int signals)
+{
+	static struct server s;		/* large, and locked into memory from the start */
+
+	s = (struct server){
+		.options = o,
+		.notify = notify,
+		.leftover = leftover,
+		.plan = o->plan,
+		.signals = signals,
+		.device = { .path = o->device, .sysfs = o->plan.sysfs, .ops = &sysops_real },
+		.source = { .build = build, .verify = verify, .ctx = &s },
+		.retry = 1,
+	};
+	s.pool = pool_new();
+	if (!s.pool)
+		return -errno;
+	s.freezer = (struct freezer){
+		.config = &o->freezer,
+		.source = &s.source,
+		.ops = &sysops_real,
+		.pool = s.pool,
+		.report = report,
+		.ctx = &s,
+	};
+	notify_send(notify, "READY=1");
+	while (!s.finished && !(s.stop && s.freezer.state == FREEZER_IDLE && !s.queued))
+		step(&s);
+	device_close(&s.device);
+	pool_free(s.pool);
+	return 0;
+}

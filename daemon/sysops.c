@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../include/uapi/hv_vss.h"
+#include "sysops.h"
+
+static int real_open(const char *path, int flags)
+{
+	int fd = open(path, flags);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int real_close(int fd)
+{
+	return close(fd) < 0 ? -errno : 0;
+}
+
+static ssize_t real_read(int fd, void *buf, size_t len)
+{
+	ssize_t got;
+
+	do {
+		got = read(fd, buf, len);
+	} while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
+static ssize_t real_write(int fd, const void *buf, size_t len)
+{
+	ssize_t put;
+
+	do {
+		put = write(fd, buf, len);
+	} while (put < 0 && errno == EINTR);
+	return put < 0 ? -errno : put;
+}
+
+static int real_poll_in(int fd, int timeout_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int n;
+
+	do {
+		n = poll(&p, 1, timeout_ms);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return n ? p.revents : 0;
+}
+
+static int real_freeze(int fd)
+{
+	return ioctl(fd, FIFREEZE, 0) < 0 ? -errno : 0;
+}
+
+static int real_thaw(int fd)
+{
+	return ioctl(fd, FITHAW, 0) < 0 ? -errno : 0;
+}
+
+static int real_sync(int fd)
+{
+	return syncfs(fd) < 0 ? -errno : 0;
+}
+
+static int real_guard(int dev, unsigned long cmd, int fd, uint32_t cookie)
+{
+	struct hv_vss_guard arg = { .fd = fd, .cookie = cookie };
+
+	return ioctl(dev, cmd, &arg) < 0 ? -errno : 0;
+}
+
+static int64_t real_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static void real_sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L };
+
+	nanosleep(&ts, NULL);
+}
+
+const struct sysops sysops_real = {
+	.open = real_open,
+	.close = real_close,
+	.read = real_read,
+	.write = real_write,
+	.poll_in = real_poll_in,
+	.freeze = real_freeze,
+	.thaw = real_thaw,
+	.sync = real_sync,
+	.guard = real_guard,
+	.now_us = real_now_us,
+	.sleep_ms = real_sleep_ms,
+};
