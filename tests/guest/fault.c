@@ -7,7 +7,8 @@
  * POINT	read-freeze, read-thaw		the daemon has just read that request
  *		fifreeze-before, fifreeze-after	around the N-th FIFREEZE (default 1)
  *		fithaw-before, fithaw-after	around the N-th FITHAW
- *		reply-before, reply-after	around the N-th answer
+ *		reply-freeze-before, reply-freeze-after, reply-thaw-before, reply-thaw-after
+ *						around the answer to that request
  * ACTION	KILL, SEGV, ABRT, STOP, TERM	a signal to the whole process
  *		sleep-MS			this thread sleeps
  *		errno-N				the call is not made and fails so (…-before only)
@@ -21,6 +22,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,8 @@
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 #define OP_FREEZE	5
 #define OP_THAW		6
@@ -43,6 +47,7 @@ static struct {
 static atomic_uint seen;
 static atomic_flag fired = ATOMIC_FLAG_INIT;
 static atomic_int registered;
+static atomic_int asked;	/* the request that was read last */
 
 __attribute__((constructor))
 static void fault_init(void)
@@ -71,7 +76,7 @@ static int signal_number(const char *name)
 		{ "STOP", SIGSTOP }, { "TERM", SIGTERM },
 	};
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		if (!strcmp(table[i].name, name))
 			return table[i].nr;
 	}
@@ -153,9 +158,10 @@ ssize_t read(int fd, void *buf, size_t count)
 	int err = errno;
 
 	if (n >= 12 && registered && is_device(fd)) {
-		if (*(unsigned char *)buf == OP_FREEZE)
+		asked = *(unsigned char *)buf;
+		if (asked == OP_FREEZE)
 			fault_at("read-freeze");
-		else if (*(unsigned char *)buf == OP_THAW)
+		else if (asked == OP_THAW)
 			fault_at("read-thaw");
 	}
 	errno = err;
@@ -169,6 +175,15 @@ ssize_t __read_chk(int fd, void *buf, size_t count, size_t size)
 	if (count > size)
 		abort();
 	return read(fd, buf, count);
+}
+
+static const char *reply_point(bool after)
+{
+	if (asked == OP_FREEZE)
+		return after ? "reply-freeze-after" : "reply-freeze-before";
+	if (asked == OP_THAW)
+		return after ? "reply-thaw-after" : "reply-thaw-before";
+	return "none";
 }
 
 ssize_t write(int fd, const void *buf, size_t count)
@@ -186,7 +201,7 @@ ssize_t write(int fd, const void *buf, size_t count)
 			registered = 1;
 	}
 	if (answer) {
-		err = fault_at("reply-before");
+		err = fault_at(reply_point(false));
 		if (err) {
 			errno = err;
 			return -1;
@@ -195,7 +210,7 @@ ssize_t write(int fd, const void *buf, size_t count)
 	n = syscall(SYS_write, fd, buf, count);
 	if (answer) {
 		err = errno;
-		fault_at("reply-after");
+		fault_at(reply_point(true));
 		errno = err;
 	}
 	return n;
