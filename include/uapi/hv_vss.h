@@ -15,7 +15,7 @@
  *	daemon writes	struct hv_vss_frame { .op = HV_VSS_OP_REGISTER2,
  *			.cookie = HV_VSS_ABI, .arg = features wanted }
  *	daemon reads	struct hv_vss_registered
- *	daemon reads	struct hv_vss_request: a frame with a cookie, for FREEZE the LUN list behind it
+ *	daemon reads	struct hv_vss_request: a frame with a cookie, FREEZE with its body
  *	daemon writes	struct hv_vss_reply with the cookie of the request it answers; any other
  *			cookie than the outstanding one is refused with ESTALE
  *

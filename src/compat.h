@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The only place that knows that kernels differ.
+ *
+ * HAVE_* are the answers of compat/probe/, see there for who introduced what. Of every question
+ * with several known shapes exactly one must be true; a kernel where none is, is newer than
+ * anything that was looked at, and a module built for it would be a guess.
+ */
+#ifndef _HV_VSS_COMPAT_H
+#define _HV_VSS_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/hyperv.h>
+#include <linux/kconfig.h>
+#include <linux/poll.h>
+#include <linux/version.h>
+#include "hv_vss_probe.h"
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(3, 10, 0)
+#error "hv_vss needs Linux 3.10 or later"
+#endif
+
+#if !IS_ENABLED(CONFIG_HYPERV)
+#error "this kernel is built without Hyper-V support (CONFIG_HYPERV)"
+#endif
+
+/* Before 3.19. */
+#ifndef HAVE_READ_ONCE
+#define READ_ONCE(x)		ACCESS_ONCE(x)
+#define WRITE_ONCE(x, v)	(ACCESS_ONCE(x) = (v))
+#endif
+
+/* Before 4.16 the bits were called POLL* and were plain integers. */
+#ifndef HAVE_POLL_T
+#ifndef __poll_t
+#define __poll_t		unsigned int
+#endif
+#ifndef EPOLLIN
+#define EPOLLIN			POLLIN
+#define EPOLLERR		POLLERR
+#define EPOLLHUP		POLLHUP
+#define EPOLLOUT		POLLOUT
+#define EPOLLRDNORM		POLLRDNORM
+#define EPOLLWRNORM		POLLWRNORM
+#endif
+#endif
+
+/* What remove() of a VMBus driver is declared as, and what it ends with. */
+#if defined(HAVE_REMOVE_VOID) && !defined(HAVE_REMOVE_INT)
+#define hv_vss_remove_t		void
+#define hv_vss_remove_return()	do { } while (0)
+#elif defined(HAVE_REMOVE_INT) && !defined(HAVE_REMOVE_VOID)
+#define hv_vss_remove_t		int
+#define hv_vss_remove_return()	return 0
+#else
+#error "kernel newer than supported: what does hv_driver.remove return?"
+#endif
+
+/* Callback once per signal and no masking, so that it can leave the work to others. */
+static inline void hv_vss_compat_unbatch(struct vmbus_channel *channel)
+{
+#if defined(HAVE_CHANNEL_READ_MODE)
+	set_channel_read_mode(channel, HV_CALL_DIRECT);
+#elif defined(HAVE_CHANNEL_READ_STATE)
+	set_channel_read_state(channel, false);
+#else
+#error "kernel newer than supported: how is a channel's read mode set?"
+#endif
+}
+
+static inline void hv_vss_compat_max_packet(struct vmbus_channel *channel, u32 bytes)
+{
+#ifdef HAVE_MAX_PKT_SIZE
+	channel->max_pkt_size = bytes;
+#endif
+}
+
+/* Bytes to ask vmbus_open() for, so that @payload of them are data. */
+#ifdef HAVE_RING_SIZE
+#define HV_VSS_RING_SIZE(payload)	VMBUS_RING_SIZE(payload)
+#else
+#define HV_VSS_RING_SIZE(payload)	PAGE_ALIGN(sizeof(struct hv_ring_buffer) + (payload))
+#endif
+
+static inline u32 hv_vss_compat_read_index(const struct hv_ring_buffer_info *ring)
+{
+#ifdef HAVE_RING_PRIV_READ_INDEX
+	return ring->priv_read_index;
+#else
+	return ring->ring_buffer->read_index;
+#endif
+}
+
+/* Throw away what the host has written up to @index, and let it know that there is room. */
+static inline void hv_vss_compat_skip_to(struct vmbus_channel *channel, u32 index)
+{
+	struct hv_ring_buffer_info *ring = &channel->inbound;
+
+#ifdef HAVE_RING_PRIV_READ_INDEX
+	ring->priv_read_index = index;
+#endif
+#ifdef HAVE_PKT_ITER_CLOSE
+	hv_pkt_iter_close(channel);
+#else
+	/* No way to signal from here; the next packet that is read does. */
+	mb();
+	ring->ring_buffer->read_index = index;
+#endif
+}
+
+/* thaw_super(), the way FITHAW of the same kernel calls it. */
+#if defined(HAVE_THAW_SUPER_1ARG)
+#define HV_VSS_THAW_ARGS(sb)	(sb)
+#elif defined(HAVE_THAW_SUPER_HOLDER)
+#define HV_VSS_THAW_ARGS(sb)	(sb), FREEZE_HOLDER_USERSPACE
+#elif defined(HAVE_THAW_SUPER_OWNER)
+#define HV_VSS_THAW_ARGS(sb)	(sb), FREEZE_HOLDER_USERSPACE, NULL
+#else
+#error "kernel newer than supported: what are the arguments of thaw_super()?"
+#endif
+
+static inline int hv_vss_compat_thaw(struct super_block *sb)
+{
+#ifdef HAVE_SOP_THAW_SUPER
+	if (sb->s_op->thaw_super)
+		return sb->s_op->thaw_super(HV_VSS_THAW_ARGS(sb));
+#endif
+	return thaw_super(HV_VSS_THAW_ARGS(sb));
+}
+
+static inline bool hv_vss_compat_can_freeze(const struct super_block *sb)
+{
+#ifdef HAVE_SOP_THAW_SUPER
+	if (sb->s_op->freeze_super)
+		return true;
+#endif
+	return sb->s_op->freeze_fs;
+}
+
+#endif /* _HV_VSS_COMPAT_H */

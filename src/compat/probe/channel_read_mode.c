@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Are interrupts of a channel set to one per signal with set_channel_read_mode()?
+ *
+ * Since b71e328297a3 "vmbus: add direct isr callback mode" (4.12). Backports: EL 7.9, SLES 4.4.
+ */
+#include <linux/hyperv.h>
+
+void hv_vss_probe(struct vmbus_channel *channel);
+
+void hv_vss_probe(struct vmbus_channel *channel)
+{
+	set_channel_read_mode(channel, HV_CALL_DIRECT);
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Is there hv_pkt_iter_close(), which publishes the read index and signals the host?
+ *
+ * Since f3dd3f4797652c "vmbus: introduce in-place packet iterator" (4.12). Backports: EL 7.9.
+ */
+#include <linux/hyperv.h>
+
+void hv_vss_probe(struct vmbus_channel *channel);
+
+void hv_vss_probe(struct vmbus_channel *channel)
+{
+	hv_pkt_iter_close(channel);
+}

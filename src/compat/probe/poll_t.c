@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Does poll() return __poll_t, with EPOLL* from linux/poll.h?
+ *
+ * Since e78bfb0751d4, 7a163b2195cd "unify {de,}mangle_poll(), get rid of kernel-side POLL..."
+ * (4.16). Backports: EL 8.
+ */
+#include <linux/fs.h>
+#include <linux/poll.h>
+
+extern __poll_t hv_vss_probe_poll(struct file *file, struct poll_table_struct *wait);
+__poll_t hv_vss_probe(struct file_operations *fops);
+
+__poll_t hv_vss_probe(struct file_operations *fops)
+{
+	fops->poll = hv_vss_probe_poll;
+	return EPOLLIN | EPOLLHUP;
+}
