@@ -7,14 +7,14 @@
 #include "compat.h"
 
 /*
- * Bytes of packets a ring takes. A FREEZE has 6304, the largest message the host's protocol knows
+ * Bytes of packets a ring takes. A FREEZE has 6304, the largest message of the host's protocol
  * 13312; room for some of them, so that a host that asks many things at once need not wait.
  */
 #define RING_DATA	(32 * 1024)
 
 #define RETRY_MS	10
 
-/* Runs in a tasklet. The channel outlives its device's driver, and may call late after a failure. */
+/* Runs in a tasklet, or in the interrupt. */
 static void channel_callback(void *context)
 {
 	struct hv_vss_channel *ch = context;
@@ -78,7 +78,7 @@ int hv_vss_channel_open(struct hv_vss_channel *ch)
 	ch->held->answer = false;
 	hv_vss_compat_max_packet(ch->vmbus, HV_VSS_RING_SIZE(RING_DATA));
 	hv_vss_compat_unbatch(ch->vmbus);
-	/* The answer is as long as the request, and needs a little more room than the request had. */
+	/* An answer is as long as its request, and the longest must fit with room to spare. */
 	ret = vmbus_open(ch->vmbus, HV_VSS_RING_SIZE(RING_DATA + PAGE_SIZE),
 			 HV_VSS_RING_SIZE(RING_DATA), NULL, 0, channel_callback, ch);
 	if (ret) {

@@ -313,7 +313,8 @@ int hv_vss_chardev_register(struct hv_vss_device *hvs)
 	hvs->misc.mode = 0600;
 	ret = misc_register(&hvs->misc);
 	if (ret == -EEXIST)
-		pr_err("/dev/" HV_VSS_DEVICE " belongs to another driver (hv_utils): unbind that first\n");
+		pr_err("/dev/%s belongs to another driver (hv_utils): unbind that first\n",
+		       HV_VSS_DEVICE);
 	return ret;
 }
 

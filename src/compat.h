@@ -16,7 +16,9 @@
 #include <linux/version.h>
 #include "hv_vss_probe.h"
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(3, 10, 0)
+#define HV_VSS_OLDEST_KERNEL	KERNEL_VERSION(3, 10, 0)
+
+#if HV_VSS_OLDEST_KERNEL > LINUX_VERSION_CODE
 #error "hv_vss needs Linux 3.10 or later"
 #endif
 
@@ -45,13 +47,20 @@
 #endif
 #endif
 
-/* What remove() of a VMBus driver is declared as, and what it ends with. */
+void hv_vss_remove(struct hv_device *dev);
+
+/* hv_vss_remove() with the return type that struct hv_driver wants. */
 #if defined(HAVE_REMOVE_VOID) && !defined(HAVE_REMOVE_INT)
-#define hv_vss_remove_t		void
-#define hv_vss_remove_return()	do { } while (0)
+static inline void hv_vss_compat_remove(struct hv_device *dev)
+{
+	hv_vss_remove(dev);
+}
 #elif defined(HAVE_REMOVE_INT) && !defined(HAVE_REMOVE_VOID)
-#define hv_vss_remove_t		int
-#define hv_vss_remove_return()	return 0
+static inline int hv_vss_compat_remove(struct hv_device *dev)
+{
+	hv_vss_remove(dev);
+	return 0;
+}
 #else
 #error "kernel newer than supported: what does hv_driver.remove return?"
 #endif
@@ -110,11 +119,11 @@ static inline void hv_vss_compat_skip_to(struct vmbus_channel *channel, u32 inde
 
 /* thaw_super(), the way FITHAW of the same kernel calls it. */
 #if defined(HAVE_THAW_SUPER_1ARG)
-#define HV_VSS_THAW_ARGS(sb)	(sb)
+#define hv_vss_compat_thaw_with(fn, sb)	((fn)(sb))
 #elif defined(HAVE_THAW_SUPER_HOLDER)
-#define HV_VSS_THAW_ARGS(sb)	(sb), FREEZE_HOLDER_USERSPACE
+#define hv_vss_compat_thaw_with(fn, sb)	((fn)(sb, FREEZE_HOLDER_USERSPACE))
 #elif defined(HAVE_THAW_SUPER_OWNER)
-#define HV_VSS_THAW_ARGS(sb)	(sb), FREEZE_HOLDER_USERSPACE, NULL
+#define hv_vss_compat_thaw_with(fn, sb)	((fn)(sb, FREEZE_HOLDER_USERSPACE, NULL))
 #else
 #error "kernel newer than supported: what are the arguments of thaw_super()?"
 #endif
@@ -123,9 +132,9 @@ static inline int hv_vss_compat_thaw(struct super_block *sb)
 {
 #ifdef HAVE_SOP_THAW_SUPER
 	if (sb->s_op->thaw_super)
-		return sb->s_op->thaw_super(HV_VSS_THAW_ARGS(sb));
+		return hv_vss_compat_thaw_with(sb->s_op->thaw_super, sb);
 #endif
-	return thaw_super(HV_VSS_THAW_ARGS(sb));
+	return hv_vss_compat_thaw_with(thaw_super, sb);
 }
 
 static inline bool hv_vss_compat_can_freeze(const struct super_block *sb)

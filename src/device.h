@@ -59,7 +59,7 @@ enum hv_vss_daemon {
 
 struct hv_vss_device {
 	struct kref ref;
-	struct mutex lock;
+	struct mutex lock;		/* see above */
 	struct hv_device *hv;		/* until remove() */
 	struct hv_vss_channel channel;
 	struct miscdevice misc;

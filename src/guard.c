@@ -175,9 +175,8 @@ static bool entry_thaw(struct guard_entry *e)
 	spin_unlock(&e->set->lock);
 	if (dropped)
 		return true;
-	/* Before looking at the superblock: it must not be frozen between the two. */
 	ended = ended || freezer_gone(e);
-	smp_rmb();
+	smp_rmb(); /* first gone, then look: it must not freeze between the two */
 
 	switch (sb_frozen(sb)) {
 	case SB_UNFROZEN:
@@ -197,7 +196,8 @@ static bool entry_thaw(struct guard_entry *e)
 		spin_lock(&e->set->lock);
 		e->set->thawed++;
 		spin_unlock(&e->set->lock);
-		pr_notice_ratelimited("%s on %s thawed by the kernel\n", sb->s_type->name, sb->s_id);
+		pr_notice_ratelimited("%s on %s thawed by the kernel\n", sb->s_type->name,
+				      sb->s_id);
 		return true;
 	}
 	/* Thawed by somebody else, or our share is gone and others hold on to theirs. */

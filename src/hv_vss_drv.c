@@ -209,8 +209,16 @@ err_put:
 	return ret;
 }
 
-/* Waits for nothing that user space or a file system could hold up: VMBus removes one at a time. */
-static hv_vss_remove_t hv_vss_remove(struct hv_device *dev)
+/**
+ * hv_vss_remove() - the device is unbound or was taken away by the host
+ * @dev: bound to us
+ *
+ * Waits for nothing that user space or a file system could hold up: VMBus removes one device after
+ * the other.
+ *
+ * Context: process.
+ */
+void hv_vss_remove(struct hv_device *dev)
 {
 	struct hv_vss_device *hvs = hv_get_drvdata(dev);
 
@@ -223,7 +231,6 @@ static hv_vss_remove_t hv_vss_remove(struct hv_device *dev)
 	hv_set_drvdata(dev, NULL);
 	hv_vss_channel_free(&hvs->channel);
 	hv_vss_device_put(hvs);
-	hv_vss_remove_return();
 }
 
 #ifdef HAVE_DRIVER_SUSPEND
@@ -257,7 +264,7 @@ static struct hv_driver hv_vss_driver = {
 	.name = "hv_vss",
 	.id_table = hv_vss_ids,
 	.probe = hv_vss_probe,
-	.remove = hv_vss_remove,
+	.remove = hv_vss_compat_remove,
 #ifdef HAVE_DRIVER_SUSPEND
 	.suspend = hv_vss_suspend,
 	.resume = hv_vss_resume,

@@ -53,7 +53,8 @@ static __printf(2, 3) void complain(struct hv_vss_device *hvs, const char *fmt, 
 /* Send the answer in @b, or leave it there for the pump if the host's ring is full. */
 static void answer(struct hv_vss_device *hvs, struct hv_vss_buffer *b, u8 op, u32 status)
 {
-	hvs->counts[op_index(op) + (status ? HV_VSS_N_HOT_BACKUP_FAILED : HV_VSS_N_HOT_BACKUP_OK)]++;
+	hvs->counts[op_index(op) + (status ? HV_VSS_N_HOT_BACKUP_FAILED :
+				    HV_VSS_N_HOT_BACKUP_OK)]++;
 	hv_vss_ic_answer(b->pkt.data, b->pkt.len, status);
 	b->answer = true;
 	if (!hvs->channel.running || hv_vss_channel_flush(&hvs->channel))
@@ -379,7 +380,7 @@ static void packet(struct hv_vss_device *hvs)
 	switch (req.kind) {
 	case HV_VSS_IC_RUNT:
 		hvs->counts[HV_VSS_N_MALFORMED]++;
-		complain(hvs, "packet of %u bytes dropped, a header alone has %u", b->pkt.len,
+		complain(hvs, "dropped %u bytes, a header alone has %u", b->pkt.len,
 			 HV_VSS_IC_HDR);
 		break;
 	case HV_VSS_IC_NEGOTIATE:
@@ -419,7 +420,7 @@ static bool pump_once(struct hv_vss_device *hvs)
 		break;
 	case HV_VSS_GARBAGE:
 		hvs->counts[HV_VSS_N_GARBAGE]++;
-		complain(hvs, "a packet with impossible lengths, the ring was emptied");
+		complain(hvs, "impossible lengths in the ring, it was emptied");
 	}
 	return true;
 }

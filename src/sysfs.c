@@ -23,7 +23,7 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr, cha
 	mutex_unlock(&hvs->lock);
 	return scnprintf(buf, PAGE_SIZE, "%s\n", name);
 }
-static DEVICE_ATTR(state, 0444, state_show, NULL);
+static DEVICE_ATTR_RO(state);
 
 static ssize_t daemon_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -40,7 +40,7 @@ static ssize_t daemon_show(struct device *dev, struct device_attribute *attr, ch
 	mutex_unlock(&hvs->lock);
 	return scnprintf(buf, PAGE_SIZE, "%s\n", names[daemon]);
 }
-static DEVICE_ATTR(daemon, 0444, daemon_show, NULL);
+static DEVICE_ATTR_RO(daemon);
 
 /* Framework and VSS version agreed on with the host; 0.0 if there is none in common. */
 static ssize_t versions_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -55,7 +55,7 @@ static ssize_t versions_show(struct device *dev, struct device_attribute *attr, 
 	return scnprintf(buf, PAGE_SIZE, "%u.%u %u.%u\n", fw >> 16, fw & 0xffff, msg >> 16,
 			 msg & 0xffff);
 }
-static DEVICE_ATTR(versions, 0444, versions_show, NULL);
+static DEVICE_ATTR_RO(versions);
 
 static ssize_t last_error_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -67,7 +67,7 @@ static ssize_t last_error_show(struct device *dev, struct device_attribute *attr
 	mutex_unlock(&hvs->lock);
 	return len;
 }
-static DEVICE_ATTR(last_error, 0444, last_error_show, NULL);
+static DEVICE_ATTR_RO(last_error);
 
 #define GUARD_ATTR(field, format)								\
 static ssize_t guard_##field##_show(struct device *dev, struct device_attribute *attr,	\

@@ -8,11 +8,14 @@
 #include <linux/fs.h>
 #include <linux/poll.h>
 
-extern __poll_t hv_vss_probe_poll(struct file *file, struct poll_table_struct *wait);
-__poll_t hv_vss_probe(struct file_operations *fops);
+__poll_t hv_vss_probe(const struct file_operations *fops);
 
-__poll_t hv_vss_probe(struct file_operations *fops)
+static __poll_t hv_vss_probe_poll(struct file *file, struct poll_table_struct *wait)
 {
-	fops->poll = hv_vss_probe_poll;
-	return EPOLLIN | EPOLLHUP;
+	return file && wait ? EPOLLIN : 0;
+}
+
+__poll_t hv_vss_probe(const struct file_operations *fops)
+{
+	return fops->poll == hv_vss_probe_poll ? EPOLLIN : EPOLLHUP;
 }

@@ -7,8 +7,12 @@
  */
 #include <linux/hyperv.h>
 
-extern void hv_vss_probe_remove(struct hv_device *dev);
 void hv_vss_probe(struct hv_driver *drv);
+
+static void hv_vss_probe_remove(struct hv_device *dev)
+{
+	dev->channel = NULL;
+}
 
 void hv_vss_probe(struct hv_driver *drv)
 {
