@@ -16,7 +16,8 @@
 #include "leftover.h"
 #include "log.h"
 
-#define RECORD	128	/* bytes; the first one is the mark, the last one a newline */
+#define RECORD		128	/* bytes; the first one is the mark, the last one a newline */
+#define PATIENCE_MS	1000	/* for one thaw, before the next one runs beside it */
 
 /*
  * A daemon with a thread that hangs in the kernel keeps its lock when it is killed; its main
@@ -72,6 +73,14 @@ static void format_record(char *record, const char *fmt, ...)
 	record[RECORD - 1] = '\n';
 }
 
+static int write_header(const struct leftover *l)
+{
+	char record[RECORD];
+
+	format_record(record, "# %d", getpid());
+	return pwrite(l->fd, record, RECORD, 0) == RECORD ? 0 : -EIO;
+}
+
 /**
  * leftover_lock() - become the one daemon of this machine
  * @l: filled in
@@ -104,41 +113,121 @@ int leftover_lock(struct leftover *l, const char *dir)
 	return 0;
 }
 
-static int thaw_one(const struct mounts_fs *fs, const struct sysops *ops)
-{
-	int fd, err;
+/* Thaws run in workers: one that hangs must not keep the others frozen. */
+struct rescue {
+	struct job job;
+	const struct sysops *ops;
+	const struct mounts_fs *fs;
+	int result;
+};
 
-	fd = fsset_open_mount(ops, fs);
+static void run_rescue(struct job *job)
+{
+	struct rescue *r = (struct rescue *)((char *)job - offsetof(struct rescue, job));
+	const char *path = mounts_fs_path(r->fs);
+	int fd = fsset_open_mount(r->ops, r->fs), err;
+
 	if (fd < 0) {
-		log_msg(LOG_ERR, "%s: left frozen, and cannot be opened: %s", mounts_fs_path(fs),
-			strerror(-fd));
-		return fd;
+		log_msg(LOG_ERR, "%s: left frozen, and cannot be opened: %s", path, strerror(-fd));
+		r->result = fd;
+		return;
 	}
-	err = ops->thaw(fd);
-	ops->close(fd);
+	err = r->ops->thaw(fd);
+	r->ops->close(fd);
 	if (!err)
-		log_msg(LOG_WARNING, "%s: had been left frozen; thawed", mounts_fs_path(fs));
+		log_msg(LOG_WARNING, "%s: had been left frozen; thawed", path);
 	else if (err != -EINVAL)	/* not frozen any more */
-		log_msg(LOG_ERR, "%s: left frozen, and cannot be thawed: %s", mounts_fs_path(fs),
+		log_msg(LOG_ERR, "%s: left frozen, and cannot be thawed: %s", path,
 			strerror(-err));
-	return err == -EINVAL ? 0 : err;
+	r->result = err == -EINVAL ? 0 : err;
 }
 
-static int thaw_record(const char *record, const struct mounts *m, const struct sysops *ops)
+/* The file system of a record if that says that it may be frozen. */
+static const struct mounts_fs *find_frozen(const char *record, const struct mounts *m)
 {
 	const struct mounts_fs *fs;
 	unsigned int maj, min;
 	char type[32];
 
-	if (sscanf(record + 1, " %u:%u %31s", &maj, &min, type) != 3)
-		return -EBADMSG;
+	if ((record[0] != MARK_INTENT && record[0] != MARK_FROZEN) ||
+	    sscanf(record + 1, " %u:%u %31s", &maj, &min, type) != 3)
+		return NULL;
 	fs = mounts_find(m, makedev(maj, min));
-	if (!fs || strcmp(fs->type, type)) {
-		log_msg(LOG_WARNING, "%u:%u (%s) may have been left frozen, and is not mounted",
-			maj, min, type);
-		return 0;
+	if (fs && !strcmp(fs->type, type))
+		return fs;
+	log_msg(LOG_WARNING, "%u:%u (%s) may have been left frozen, and is not mounted", maj, min,
+		type);
+	return NULL;
+}
+
+static int rescue_all(struct rescue *all, size_t n, const struct sysops *ops)
+{
+	struct pool *pool = pool_new();
+	size_t back = 0;
+	int err = 0;
+
+	if (!pool)
+		return -errno;
+	for (size_t i = 0; i < n; i++) {
+		all[i].ops = ops;
+		all[i].job.run = run_rescue;
+		err = pool_reserve(pool, 1);
+		pool_submit(pool, &all[i].job);
+		/* One after the other, like any thaw; but not for ever. */
+		ops->poll_in(pool_fd(pool), PATIENCE_MS);
+		while (pool_next_done(pool))
+			back++;
 	}
-	return thaw_one(fs, ops);
+	if (back < n)
+		ops->poll_in(pool_fd(pool), PATIENCE_MS);
+	while (pool_next_done(pool))
+		back++;
+	if (back < n) {
+		log_msg(LOG_CRIT, "%zu thaws have not come back", n - back);
+		return -ETIMEDOUT;	/* the pool and all[] belong to the workers for good */
+	}
+	for (size_t i = 0; i < n; i++)
+		if (all[i].result)
+			err = all[i].result;
+	pool_free(pool);
+	return err;
+}
+
+/* In reverse order: the last one frozen may hold what the first one lies on. */
+static int rescue_noted(const char *notes, size_t records, const struct mounts *m,
+			const struct sysops *ops)
+{
+	struct rescue *all = calloc(records + 1, sizeof(*all));
+	size_t n = 0;
+	int err;
+
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = records; i-- > 1;) {
+		all[n].fs = find_frozen(notes + i * RECORD, m);
+		n += !!all[n].fs;
+	}
+	err = rescue_all(all, n, ops);
+	if (err != -ETIMEDOUT)
+		free(all);
+	return err;
+}
+
+static int read_notes(const struct leftover *l, char **notes, size_t *records)
+{
+	struct stat st;
+
+	if (fstat(l->fd, &st))
+		return -errno;
+	*records = st.st_size / RECORD;
+	*notes = calloc(*records + 1, RECORD);
+	if (!*notes)
+		return -ENOMEM;
+	if (pread(l->fd, *notes, *records * RECORD, 0) == (ssize_t)(*records * RECORD))
+		return 0;
+	free(*notes);
+	*notes = NULL;
+	return -EIO;
 }
 
 /**
@@ -148,37 +237,33 @@ static int thaw_record(const char *record, const struct mounts *m, const struct 
  * @ops: system calls
  *
  * Only what that daemon froze itself: one that is frozen by somebody else is not in the notes.
- * Context: before our first freeze.
- * Return: 0, or the first negative errno; the others are thawed all the same.
+ * Context: before our first freeze. On -ETIMEDOUT a thread hangs in the kernel and keeps its data.
+ * Return: 0 or a negative errno; after an error with one file system the others are thawed too.
  */
 int leftover_thaw(struct leftover *l, const struct fsset_config *config, const struct sysops *ops)
 {
 	struct mountview view = { 0 };
 	struct mounts m = { 0 };
-	char record[RECORD];
-	int err = 0, ret = 0;
+	size_t records = 0;
+	char *notes = NULL;
+	int err;
 
-	for (off_t pos = RECORD; pread(l->fd, record, RECORD, pos) == RECORD; pos += RECORD) {
-		record[RECORD - 1] = '\0';
-		if (record[0] != MARK_INTENT && record[0] != MARK_FROZEN)
-			continue;
-		if (!view.n)
-			err = mountview_open(&view, config->own_namespace_only);
-		if (!err && !m.n)
-			err = mountview_read(&view, &m);
-		if (!err)
-			err = thaw_record(record, &m, ops);
-		if (err && !ret)
-			ret = err;
-	}
-	mounts_free(&m);
+	err = read_notes(l, &notes, &records);
+	if (!err && records > 1)
+		err = mountview_open(&view, config->own_namespace_only);
+	if (!err && records > 1)
+		err = mountview_read(&view, &m);
+	if (!err && records > 1)
+		err = rescue_noted(notes, records, &m, ops);
 	mountview_close(&view);
-	if (ret)
-		return ret;
-	format_record(record, "# %d", getpid());
-	if (ftruncate(l->fd, 0) || pwrite(l->fd, record, RECORD, 0) != RECORD)
-		return -EIO;
-	return 0;
+	if (err != -ETIMEDOUT)
+		mounts_free(&m);
+	free(notes);
+	if (err)
+		return err;
+	if (ftruncate(l->fd, 0))
+		return -errno;
+	return write_header(l);
 }
 
 static int map_notes(struct leftover *l, size_t records)

@@ -102,6 +102,11 @@ static int by_habit(const void *a, const void *b, void *arg)
 	return (x->place < y->place) - (x->place > y->place);
 }
 
+static bool is_plain_root(const struct mounts_fs *fs)
+{
+	return fs->root && !fs->belows;
+}
+
 /* The first by habit in whose files no other one lies that has not been placed yet. */
 static size_t pick_next(struct mounts *m, size_t *habit, const size_t *users)
 {
@@ -115,8 +120,8 @@ static size_t pick_next(struct mounts *m, size_t *habit, const size_t *users)
 		if (!users[habit[i]])
 			pick = i;
 	}
-	/* A circle can't be frozen in a right order; habit breaks it. */
-	if (pick == m->n) {
+	/* A circle can't be frozen in a right order; habit breaks it, and the root still waits. */
+	if (pick == m->n || (any != pick && is_plain_root(&m->fs[habit[pick]]))) {
 		pick = any;
 		m->fs[habit[pick]].reason = "lies on itself: order by habit";
 	}

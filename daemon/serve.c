@@ -10,7 +10,8 @@
 #include "log.h"
 #include "serve.h"
 
-#define RETRY_US	500000	/* between attempts to open the device */
+#define SECOND		1000000LL	/* in us */
+#define RETRY_US	(SECOND / 4)	/* between attempts to open the device */
 
 struct server {
 	const struct options *options;
@@ -19,6 +20,7 @@ struct server {
 	struct device device;
 	struct freezer freezer;
 	struct freezer_source source;
+	struct freezer_config limits;
 	struct fsset_config plan;
 	struct pool *pool;
 	int signals;
@@ -105,7 +107,8 @@ static bool answer(struct server *s, bool ok)
 	}
 	log_msg(LOG_WARNING, "%s: the answer (%s) is refused: %s", op_name(frame->op),
 		ok ? "success" : "failure", strerror(-err));
-	if (err != -ESTALE)
+	/* ESTALE: given up. EIO: the guard has found that not all of it is frozen. */
+	if (err != -ESTALE && err != -EIO)
 		lose_device(s, err);
 	return false;
 }
@@ -214,6 +217,27 @@ static void read_device(struct server *s)
 	s->queued = true;
 }
 
+static int64_t earlier(int64_t us, uint32_t ms, int64_t margin_us)
+{
+	int64_t limit = (int64_t)ms * 1000 - margin_us;
+
+	if (!ms || us <= limit)
+		return us;
+	return limit > margin_us ? limit : (int64_t)ms * 500;
+}
+
+/* Whatever the kernel would end, we end a little earlier and in better order. */
+static void set_limits(struct server *s)
+{
+	const struct hv_vss_registered *reg = &s->device.reg;
+
+	s->limits = s->options->freezer;
+	s->limits.check_us = earlier(s->limits.check_us, reg->check_timeout_ms, 2 * SECOND);
+	s->limits.freeze_us = earlier(s->limits.freeze_us, reg->freeze_timeout_ms, 5 * SECOND);
+	s->limits.thaw_us = earlier(s->limits.thaw_us, reg->thaw_timeout_ms, 2 * SECOND);
+	s->limits.hold_us = earlier(s->limits.hold_us, reg->hold_timeout_ms, SECOND / 2);
+}
+
 static void open_device(struct server *s)
 {
 	int err;
@@ -221,6 +245,7 @@ static void open_device(struct server *s)
 	err = device_open(&s->device);
 	s->retry = err ? s->freezer.ops->now_us() + RETRY_US : 0;
 	if (!err) {
+		set_limits(s);
 		log_msg(LOG_INFO, "serving %s (driver %s%s)", s->device.path,
 			s->device.driver[0] ? s->device.driver : "unknown",
 			device_guard(&s->device) ? ", with its guard" : ", without a guard");
@@ -269,7 +294,7 @@ static int wait_ms(const struct server *s, int64_t now)
 		return -1;
 	if (until <= now)
 		return 0;
-	return until - now > 3600 * 1000000LL ? 3600 * 1000 : (until - now + 999) / 1000;
+	return until - now > 3600 * SECOND ? 3600 * 1000 : (until - now + 999) / 1000;
 }
 
 static void step(struct server *s)
@@ -349,6 +374,7 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 		.notify = notify,
 		.leftover = leftover,
 		.plan = o->plan,
+		.limits = o->freezer,
 		.signals = signals,
 		.device = { .path = o->device, .sysfs = o->plan.sysfs, .ops = &sysops_real },
 		.source = { .build = build, .verify = verify, .ctx = &s },
@@ -358,7 +384,7 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 	if (!s.pool)
 		return -errno;
 	s.freezer = (struct freezer){
-		.config = &o->freezer,
+		.config = &s.limits,
 		.source = &s.source,
 		.ops = &sysops_real,
 		.pool = s.pool,

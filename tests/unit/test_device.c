@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Sources: daemon/device.c daemon/fsset.c daemon/mountview.c daemon/mounts.c daemon/order.c
+// Sources: daemon/blockdev.c daemon/fstypes.c
+// Libraries: mount
+/* The device protocol against a driver that is played here, call by call. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "log.h"
+#include "test.h"
+
+#define FD	9
+
+/* The driver: what the next calls return, and what was written. */
+static struct {
+	int open_error;
+	ssize_t write_error[4];
+	unsigned int writes;
+	struct hv_vss_frame hello[4];
+	struct hv_vss_reply reply;
+	unsigned char message[sizeof(struct hv_vss_request)];
+	ssize_t length[4];		/* of the answers to reads; negative errno */
+	unsigned int reads;
+	int ready;
+	int closed;
+	struct device device;
+} m;
+
+void log_msg(int priority, const char *fmt, ...)
+{
+	(void)priority;
+	(void)fmt;
+}
+
+static int fake_open(const char *path, int flags)
+{
+	(void)flags;
+	assert_string_equal(path, "/dev/test");
+	return m.open_error ? m.open_error : FD;
+}
+
+static int fake_close(int fd)
+{
+	assert_int_equal(fd, FD);
+	m.closed++;
+	return 0;
+}
+
+static ssize_t fake_write(int fd, const void *buf, size_t len)
+{
+	assert_int_equal(fd, FD);
+	assert_int_equal(len, 12);
+	assert_true(m.writes < 4);
+	memcpy(&m.hello[m.writes], buf, len);
+	memcpy(&m.reply, buf, len);
+	return m.write_error[m.writes++] ?: (ssize_t)len;
+}
+
+static ssize_t fake_read(int fd, void *buf, size_t len)
+{
+	ssize_t n = m.length[m.reads++];
+
+	assert_int_equal(fd, FD);
+	if (n > 0) {
+		assert_true((size_t)n <= len);
+		memcpy(buf, m.message, n);
+	}
+	return n;
+}
+
+static int fake_poll(int fd, int timeout)
+{
+	(void)timeout;
+	assert_int_equal(fd, FD);
+	return m.ready;
+}
+
+static const struct sysops ops = {
+	.open = fake_open, .close = fake_close, .write = fake_write, .read = fake_read,
+	.poll_in = fake_poll,
+};
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&m, 0, sizeof(m));
+	m.device = (struct device){ .path = "/dev/test", .sysfs = "/nonexistent", .ops = &ops };
+	m.ready = POLLIN;
+	return 0;
+}
+
+static void put(const void *message, size_t len)
+{
+	memcpy(m.message, message, len);
+	m.length[m.reads] = len;
+}
+
+static void open_extended(uint32_t features)
+{
+	const struct hv_vss_registered reg = { .abi = 1, .features = features,
+					       .hold_timeout_ms = 60000 };
+
+	put(&reg, sizeof(reg));
+	assert_int_equal(device_open(&m.device), 0);
+	assert_true(m.device.extended);
+}
+
+static void open_base(void)
+{
+	const uint32_t version = HV_VSS_OP_REGISTER1;
+
+	m.write_error[0] = -EINVAL;
+	put(&version, sizeof(version));
+	assert_int_equal(device_open(&m.device), 0);
+	assert_false(m.device.extended);
+}
+
+static void extended_registration_asks_for_all(void **state)
+{
+	(void)state;
+	open_extended(HV_VSS_FEAT_CANCEL | HV_VSS_FEAT_GUARD);
+	assert_int_equal(m.hello[0].op, HV_VSS_OP_REGISTER2);
+	assert_int_equal(m.hello[0].cookie, HV_VSS_ABI);
+	assert_int_equal(m.hello[0].arg, 7);
+	assert_non_null(device_guard(&m.device));
+	device_close(&m.device);
+	assert_int_equal(m.closed, 1);
+	assert_null(device_guard(&m.device));
+}
+
+static void refusal_falls_back_on_the_same_descriptor(void **state)
+{
+	(void)state;
+	open_base();
+	assert_int_equal(m.writes, 2);
+	assert_int_equal(m.hello[1].op, HV_VSS_OP_REGISTER1);
+	assert_null(device_guard(&m.device));
+	assert_int_equal(m.closed, 0);
+	device_close(&m.device);
+	assert_int_equal(m.closed, 1);
+}
+
+static void other_refusals_close(void **state)
+{
+	static const int errors[] = { -EBUSY, -ENODEV, -EBADF, -EIO };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		setup(state);
+		m.write_error[0] = errors[i];
+		assert_int_equal(device_open(&m.device), errors[i]);
+		assert_int_equal(m.writes, 1);
+		assert_int_equal(m.closed, 1);
+		assert_int_equal(device_fd(&m.device), -1);
+	}
+	setup(state);
+	m.open_error = -ENOENT;
+	assert_int_equal(device_open(&m.device), -ENOENT);
+	assert_int_equal(m.closed, 0);
+}
+
+static void bad_registration_answers_are_refused(void **state)
+{
+	struct hv_vss_registered reg = { .abi = HV_VSS_ABI + 1 };
+	const uint32_t version = 128;
+
+	setup(state);
+	put(&reg, sizeof(reg));
+	assert_int_equal(device_open(&m.device), -EPROTO);
+	setup(state);
+	reg.abi = 1;
+	reg.features = 0x80;
+	put(&reg, sizeof(reg));
+	assert_int_equal(device_open(&m.device), -EPROTO);
+	setup(state);
+	reg.features = 0;
+	put(&reg, sizeof(reg) - 4);
+	assert_int_equal(device_open(&m.device), -EPROTO);
+	setup(state);
+	m.write_error[0] = -EINVAL;
+	put(&version, sizeof(version));
+	assert_int_equal(device_open(&m.device), -EPROTO);
+	assert_int_equal(m.closed, 1);
+	setup(state);
+	m.ready = 0;
+	assert_int_equal(device_open(&m.device), -ETIMEDOUT);
+	setup(state);
+	m.ready = POLLHUP;
+	assert_int_equal(device_open(&m.device), -ENODEV);
+	assert_int_equal(m.closed, 1);
+}
+
+static void base_request_has_an_operation_only(void **state)
+{
+	/* hv_utils may leave anything behind the operation. */
+	const struct hv_vss_frame frame = { .op = 5, .reserved = { 1 }, .cookie = 7, .arg = 9 };
+	struct hv_vss_request req;
+
+	(void)state;
+	open_base();
+	put(&frame, sizeof(frame));
+	assert_int_equal(device_read(&m.device, &req), 0);
+	assert_int_equal(req.frame.op, 5);
+	assert_int_equal(req.frame.cookie, 0);
+	assert_int_equal(req.frame.arg, 0);
+	device_close(&m.device);
+}
+
+static void extended_request_with_luns(void **state)
+{
+	struct hv_vss_request sent = {
+		.frame = { .op = 5, .cookie = 7 }, .backup_type = 1, .flags = 2, .lun_count = 2,
+		.luns = { { .lun = 3 }, { .lun = 4 } },
+	}, req;
+	size_t head = offsetof(struct hv_vss_request, luns);
+
+	(void)state;
+	open_extended(HV_VSS_FEAT_LUNS);
+	put(&sent, head + 2 * sizeof(sent.luns[0]));
+	assert_int_equal(device_read(&m.device, &req), 0);
+	assert_int_equal(req.lun_count, 2);
+	assert_int_equal(req.luns[1].lun, 4);
+	assert_int_equal(req.frame.cookie, 7);
+	device_close(&m.device);
+}
+
+static void malformed_requests_are_refused(void **state)
+{
+	struct hv_vss_request sent = { .frame = { .op = 5 }, .lun_count = 2 }, req;
+	size_t head = offsetof(struct hv_vss_request, luns);
+
+	(void)state;
+	open_extended(HV_VSS_FEAT_LUNS);
+	m.reads = 0;
+	put(&sent, head + sizeof(sent.luns[0]));
+	assert_int_equal(device_read(&m.device, &req), -EPROTO);
+	m.reads = 0;
+	put(&sent, head - 1);
+	assert_int_equal(device_read(&m.device, &req), -EPROTO);
+	m.reads = 0;
+	sent.lun_count = HV_VSS_LUN_MAX + 1;
+	put(&sent, sizeof(sent));
+	assert_int_equal(device_read(&m.device, &req), -EPROTO);
+	m.reads = 0;
+	put(&sent, sizeof(sent.frame) - 1);
+	assert_int_equal(device_read(&m.device, &req), -EPROTO);
+	m.reads = 0;
+	sent.frame.reserved[2] = 1;
+	put(&sent, sizeof(sent.frame));
+	assert_int_equal(device_read(&m.device, &req), -EPROTO);
+	m.reads = 0;
+	m.length[0] = 0;
+	assert_int_equal(device_read(&m.device, &req), -ENODEV);
+	m.reads = 0;
+	m.length[0] = -EBADF;
+	assert_int_equal(device_read(&m.device, &req), -EBADF);
+	device_close(&m.device);
+}
+
+static void reply_carries_status_and_cookie(void **state)
+{
+	(void)state;
+	open_extended(0);
+	assert_int_equal(device_reply(&m.device, 42, HV_VSS_E_FAIL), 0);
+	assert_int_equal(m.reply.status, HV_VSS_E_FAIL);
+	assert_int_equal(m.reply.cookie, 42);
+	assert_int_equal(m.reply.reserved, 0);
+	m.writes = 1;
+	m.write_error[1] = -ESTALE;
+	assert_int_equal(device_reply(&m.device, 42, 0), -ESTALE);
+	device_close(&m.device);
+	assert_int_equal(device_reply(&m.device, 42, 0), -ENODEV);
+}
+
+/* Without cookies a late answer would be taken for that to the request which has come since. */
+static void late_base_reply_is_not_sent(void **state)
+{
+	unsigned int writes;
+
+	(void)state;
+	open_base();
+	writes = m.writes;
+	m.ready = POLLIN;
+	assert_int_equal(device_reply(&m.device, 0, 0), -ESTALE);
+	assert_int_equal(m.writes, writes);
+	m.ready = POLLHUP;
+	assert_int_equal(device_reply(&m.device, 0, 0), -ENODEV);
+	assert_int_equal(m.writes, writes);
+	m.ready = 0;
+	assert_int_equal(device_reply(&m.device, 0, 0), 0);
+	m.write_error[m.writes] = -EINVAL;
+	assert_int_equal(device_reply(&m.device, 0, 0), -ESTALE);
+	device_close(&m.device);
+}
+
+static void worker_keeps_the_descriptor_open(void **state)
+{
+	struct guard *guard;
+
+	(void)state;
+	open_extended(HV_VSS_FEAT_GUARD);
+	guard = guard_get(device_guard(&m.device));
+	device_close(&m.device);
+	assert_int_equal(m.closed, 0);
+	guard_put(guard, &ops);
+	assert_int_equal(m.closed, 1);
+}
+
+static void driver_is_found_in_sysfs(void **state)
+{
+	char dir[] = "/tmp/hv-vss-bus-XXXXXX", cmd[512];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(cmd, sizeof(cmd),
+		 "cd %s && mkdir -p bus/vmbus/devices/a bus/vmbus/devices/b drivers/hv_utils && "
+		 "echo '{57164f39-9115-4e78-ab55-382f3bd5422d}' >bus/vmbus/devices/a/class_id && "
+		 "echo '{35FA2E29-ea23-4236-96ae-3a6ebacba440}' >bus/vmbus/devices/b/class_id && "
+		 "ln -s ../../../../drivers/hv_utils bus/vmbus/devices/b/driver", dir);
+	assert_int_equal(system(cmd), 0);
+	m.device.sysfs = dir;
+	open_base();
+	assert_string_equal(m.device.driver, "hv_utils");
+	device_close(&m.device);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(extended_registration_asks_for_all, setup),
+		cmocka_unit_test_setup(refusal_falls_back_on_the_same_descriptor, setup),
+		cmocka_unit_test_setup(other_refusals_close, setup),
+		cmocka_unit_test_setup(bad_registration_answers_are_refused, setup),
+		cmocka_unit_test_setup(base_request_has_an_operation_only, setup),
+		cmocka_unit_test_setup(extended_request_with_luns, setup),
+		cmocka_unit_test_setup(malformed_requests_are_refused, setup),
+		cmocka_unit_test_setup(reply_carries_status_and_cookie, setup),
+		cmocka_unit_test_setup(late_base_reply_is_not_sent, setup),
+		cmocka_unit_test_setup(worker_keeps_the_descriptor_open, setup),
+		cmocka_unit_test_setup(driver_is_found_in_sysfs, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

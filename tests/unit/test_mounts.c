@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
+// Libraries: mount
+/* The plan, from recorded mount tables and a sysfs made up in a temporary directory. */
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "mounts.h"
+#include "test.h"
+
+void log_msg(int priority, const char *fmt, ...)
+{
+	(void)priority;
+	(void)fmt;
+}
+
+static char sysfs[] = "/tmp/hv-vss-sysfs-XXXXXX";
+
+static int make_sysfs(void **state)
+{
+	(void)state;
+	return mkdtemp(sysfs) ? 0 : -1;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int remove_sysfs(void **state)
+{
+	(void)state;
+	return nftw(sysfs, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Make <sysfs>/<path> with all directories above it; with @text a file, else a directory. */
+static void sys_add(const char *path, const char *text)
+{
+	char full[512], *slash;
+	FILE *f;
+
+	snprintf(full, sizeof(full), "%s/%s%s", sysfs, path, text ? "" : "/");
+	for (slash = full + strlen(sysfs) + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		assert_true(!mkdir(full, 0755) || errno == EEXIST);
+		*slash = '/';
+	}
+	if (!text)
+		return;
+	f = fopen(full, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void sys_link(const char *path, const char *to)
+{
+	char full[512], target[512];
+
+	snprintf(full, sizeof(full), "%s/%s", sysfs, path);
+	snprintf(target, sizeof(target), "%s/%s", sysfs, to);
+	assert_true(!symlink(target, full) || errno == EEXIST);
+}
+
+static void add_table(struct mounts *m, const char *name, pid_t pid)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "tables/%s.mountinfo", name);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(mounts_add_table(m, f, path, pid), 0);
+	fclose(f);
+}
+
+static void plan(struct mounts *m, const char *name, const struct mounts_policy *policy)
+{
+	static const struct mounts_policy none;
+
+	*m = (struct mounts){ 0 };
+	add_table(m, name, 0);
+	assert_int_equal(mounts_plan(m, policy ? policy : &none, sysfs), 0);
+}
+
+static int add_string(struct mounts *m, const char *text)
+{
+	FILE *f = fmemopen((void *)text, strlen(text), "r");
+	int err;
+
+	assert_non_null(f);
+	err = mounts_add_table(m, f, "string", 0);
+	fclose(f);
+	return err;
+}
+
+static void assert_order(const struct mounts *m, const char *expected)
+{
+	char order[1024] = "";
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct mounts_fs *fs = &m->fs[m->order[i]];
+
+		if (fs->action != MOUNTS_FREEZE)
+			continue;
+		if (order[0])
+			strcat(order, " ");
+		strcat(order, mounts_fs_path(fs));
+	}
+	assert_string_equal(order, expected);
+}
+
+static void assert_not_frozen(const struct mounts *m, unsigned int maj, unsigned int min,
+			      enum mounts_action action, const char *reason)
+{
+	const struct mounts_fs *fs = mounts_find(m, makedev(maj, min));
+
+	assert_non_null(fs);
+	assert_int_equal(fs->action, action);
+	assert_string_equal(fs->reason, reason);
+}
+
+static void server_freezes_what_is_on_disks(void **state)
+{
+	struct mounts m;
+
+	(void)state;
+	plan(&m, "server", NULL);
+	assert_order(&m, "/mnt/odd /mnt/robind /srv/nfs/local /var/lib/data /var /");
+	mounts_free(&m);
+}
+
+static void server_gives_a_reason_for_the_rest(void **state)
+{
+	struct mounts m;
+
+	(void)state;
+	plan(&m, "server", NULL);
+	assert_not_frozen(&m, 8, 1, MOUNTS_SYNC, "this type can't be frozen");
+	assert_not_frozen(&m, 8, 48, MOUNTS_SKIP, "read-only");
+	assert_not_frozen(&m, 7, 3, MOUNTS_SKIP, "read-only type");
+	assert_not_frozen(&m, 0, 46, MOUNTS_SKIP, "network file system");
+	assert_not_frozen(&m, 0, 50, MOUNTS_SKIP, "served by a process (fuse)");
+	assert_not_frozen(&m, 8, 80, MOUNTS_SKIP, "served by a process (fuse)");
+	assert_not_frozen(&m, 0, 60, MOUNTS_SKIP, "lies on other file systems");
+	assert_not_frozen(&m, 0, 29, MOUNTS_SKIP, "not on a disk");
+	assert_not_frozen(&m, 0, 70, MOUNTS_SKIP, "unknown type without a block device");
+	for (size_t i = 0; i < m.n; i++)
+		assert_true(m.fs[i].action == MOUNTS_FREEZE || m.fs[i].reason[0]);
+	mounts_free(&m);
+}
+
+static void path_through_nfs_is_marked(void **state)
+{
+	const struct mounts_fs *fs;
+	struct mounts m;
+
+	(void)state;
+	plan(&m, "server", NULL);
+	fs = mounts_find(&m, makedev(8, 32));
+	assert_int_equal(fs->mounts, 2);
+	assert_true(fs->mount[0].remote);
+	assert_false(fs->mount[1].remote);
+	mounts_free(&m);
+}
+
+static void policy_selects(void **state)
+{
+	char *exclude[] = { "/var/*", "type:xfs", NULL };
+	char *include[] = { "device:/dev/sd[ab]*", NULL };
+	const struct mounts_policy without = { .exclude = exclude }, only = { .include = include };
+	struct mounts m;
+
+	(void)state;
+	plan(&m, "server", &without);
+	assert_order(&m, "/mnt/odd /mnt/robind /srv/nfs/local /");
+	assert_not_frozen(&m, 8, 16, MOUNTS_SKIP, "excluded");
+	mounts_free(&m);
+	plan(&m, "server", &only);
+	assert_order(&m, "/var/lib/data /");
+	assert_not_frozen(&m, 8, 32, MOUNTS_SKIP, "not included");
+	mounts_free(&m);
+}
+
+static void nested_order_follows_what_lies_on_what(void **state)
+{
+	struct mounts m;
+
+	(void)state;
+	/* two in /mnt/one/img in /data/img; a partition of a loop device in /mnt/crypt; crypt in / */
+	sys_add("devices/loop0/loop/backing_file", "/data/img\n");
+	sys_add("devices/loop1/loop/backing_file", "/mnt/one/img (deleted)\n");
+	sys_add("devices/loop2/loop/backing_file", "/mnt/crypt/disk.img\n");
+	sys_add("devices/loop2/loop2p1/partition", "1\n");
+	sys_add("devices/loop9/loop/backing_file", "/root/crypt.img\n");
+	sys_add("devices/dm-7/slaves", NULL);
+	sys_add("dev/block", NULL);
+	sys_link("devices/dm-7/slaves/loop9", "devices/loop9");
+	sys_link("dev/block/7:0", "devices/loop0");
+	sys_link("dev/block/7:1", "devices/loop1");
+	sys_link("dev/block/259:0", "devices/loop2/loop2p1");
+	sys_link("dev/block/254:7", "devices/dm-7");
+	plan(&m, "nested", NULL);
+	assert_order(&m, "/mnt/part /mnt/crypt /mnt/two /mnt/one /data /");
+	mounts_free(&m);
+}
+
+/* Something that can't be frozen itself hands the dependency on. */
+static void order_holds_across_unfreezable(void **state)
+{
+	struct mounts m = { 0 };
+	const struct mounts_policy none = { 0 };
+
+	(void)state;
+	sys_add("devices/loop10/loop/backing_file", "/fat/img\n");
+	sys_add("devices/loop11/loop/backing_file", "/late/img\n");
+	sys_add("dev/block", NULL);
+	sys_link("dev/block/7:10", "devices/loop10");
+	sys_link("dev/block/7:11", "devices/loop11");
+	assert_int_equal(add_string(&m,
+				    "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+				    "2 1 7:10 / /inner rw - ext4 /dev/loop10 rw\n"
+				    "3 1 7:11 / /fat rw - vfat /dev/loop11 rw\n"
+				    "4 1 8:3 / /late rw - ext4 /dev/sda3 rw\n"), 0);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	assert_order(&m, "/inner /late /");
+	mounts_free(&m);
+}
+
+static void root_on_a_loop_device_precedes_its_holder(void **state)
+{
+	struct mounts m = { 0 };
+	const struct mounts_policy none = { 0 };
+
+	(void)state;
+	sys_add("devices/loop20/loop/backing_file", "/host/root.img\n");
+	sys_add("dev/block", NULL);
+	sys_link("dev/block/7:20", "devices/loop20");
+	assert_int_equal(add_string(&m,
+				    "1 0 7:20 / / rw - ext4 /dev/loop20 rw\n"
+				    "2 1 8:1 / /host rw - ext4 /dev/sda1 rw\n"), 0);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	assert_order(&m, "/ /host");
+	mounts_free(&m);
+}
+
+static void circle_is_broken_and_named(void **state)
+{
+	struct mounts m = { 0 };
+	const struct mounts_policy none = { 0 };
+
+	(void)state;
+	sys_add("devices/loop30/loop/backing_file", "/b/img\n");
+	sys_add("devices/loop31/loop/backing_file", "/a/img\n");
+	sys_add("dev/block", NULL);
+	sys_link("dev/block/7:30", "devices/loop30");
+	sys_link("dev/block/7:31", "devices/loop31");
+	assert_int_equal(add_string(&m,
+				    "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+				    "2 1 7:30 / /a rw - ext4 /dev/loop30 rw\n"
+				    "3 1 7:31 / /b rw - ext4 /dev/loop31 rw\n"), 0);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	assert_order(&m, "/b /a /");
+	assert_string_equal(mounts_find(&m, makedev(7, 31))->reason,
+			    "lies on itself: order by habit");
+	mounts_free(&m);
+}
+
+static void covered_mount_point_does_not_hold_the_file(void **state)
+{
+	struct mounts m = { 0 };
+	const struct mounts_policy none = { 0 };
+
+	(void)state;
+	sys_add("devices/loop40/loop/backing_file", "/x/img\n");
+	sys_add("dev/block", NULL);
+	sys_link("dev/block/7:40", "devices/loop40");
+	assert_int_equal(add_string(&m,
+				    "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+				    "2 1 7:40 / /l rw - ext4 /dev/loop40 rw\n"
+				    "3 1 8:2 / /x rw - ext4 /dev/sda2 rw\n"
+				    "4 3 8:3 / /x rw - ext4 /dev/sda3 rw\n"), 0);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	assert_int_equal(mounts_find(&m, makedev(7, 40))->belows, 1);
+	assert_ptr_equal(&m.fs[mounts_find(&m, makedev(7, 40))->below[0]],
+			 mounts_find(&m, makedev(8, 3)));
+	mounts_free(&m);
+}
+
+static void odd_names_are_decoded(void **state)
+{
+	const struct mounts_fs *fs;
+	struct mounts m;
+
+	(void)state;
+	plan(&m, "odd", NULL);
+	fs = mounts_find(&m, makedev(8, 16));
+	assert_string_equal(mounts_fs_path(fs), "/mnt/a b\tc\nd\\e");
+	assert_string_equal(fs->source, "/dev/sd b");
+	fs = mounts_find(&m, makedev(8, 48));
+	assert_string_equal(mounts_fs_path(fs), "/mnt/übergröße");
+	mounts_free(&m);
+}
+
+static void deleted_mount_point_is_known_as_such(void **state)
+{
+	const struct mounts_fs *fs;
+	struct mounts m;
+
+	(void)state;
+	plan(&m, "odd", NULL);
+	fs = mounts_find(&m, makedev(8, 32));
+	assert_int_equal(fs->mounts, 2);
+	assert_true(fs->mount[0].deleted);
+	assert_string_equal(mounts_fs_path(fs), "/mnt/here");
+	fs = mounts_find(&m, makedev(8, 96));
+	assert_int_equal(fs->action, MOUNTS_FREEZE);
+	assert_string_equal(mounts_fs_path(fs), "/mnt/only-deleted");
+	mounts_free(&m);
+}
+
+static void btrfs_subvolumes_are_one(void **state)
+{
+	const struct mounts_fs *fs;
+	struct mounts m;
+
+	(void)state;
+	plan(&m, "odd", NULL);
+	fs = mounts_find(&m, makedev(0, 40));
+	assert_int_equal(fs->mounts, 2);
+	assert_int_equal(fs->action, MOUNTS_FREEZE);
+	mounts_free(&m);
+}
+
+static void other_namespace_adds_and_does_not_repeat(void **state)
+{
+	const struct mounts_policy none = { 0 };
+	const struct mounts_fs *fs;
+	struct mounts m = { 0 };
+
+	(void)state;
+	add_table(&m, "server", 0);
+	add_table(&m, "container", 4711);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	assert_order(&m, "/volume /mnt/odd /mnt/robind /srv/nfs/local /var/lib/data /var /");
+	fs = mounts_find(&m, makedev(8, 112));
+	assert_int_equal(fs->mount[0].pid, 4711);
+	fs = mounts_find(&m, makedev(8, 2));
+	assert_int_equal(fs->mounts, 2);
+	assert_true(fs->root);
+	fs = mounts_find(&m, makedev(0, 60));
+	assert_false(fs->root);
+	mounts_free(&m);
+}
+
+static void nonsense_is_refused(void **state)
+{
+	static const char * const bad[] = {
+		"hello\n",
+		"28 1 8:2 / / rw,relatime shared:1 ext4 /dev/sda2 rw\n",
+		"28 1 8:2 / / rw,relatime - ext4 /dev/sda2 rw\n28 1\n",
+		"28 1 8 / / rw,relatime - ext4 /dev/sda2 rw\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct mounts m = { 0 };
+
+		assert_int_not_equal(add_string(&m, bad[i]), 0);
+		mounts_free(&m);
+	}
+}
+
+static void thousands_of_mounts_are_fast(void **state)
+{
+	const struct mounts_policy none = { 0 };
+	struct mounts m = { 0 };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	fprintf(f, "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n");
+	for (int i = 0; i < 4000; i++)
+		fprintf(f, "%d %d %d:%d / /m/%d rw - %s /dev/x%d rw\n", i + 2, i > 50 ? i - 20 : 1,
+			200 + i / 2000, i % 2000, i, i % 2 ? "ext4" : "xfs", i);
+	fclose(f);
+	alarm(20);	/* a second or so with sanitizers; cubic would be hours */
+	assert_int_equal(add_string(&m, text), 0);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	alarm(0);
+	assert_int_equal(m.n, 4001);
+	assert_string_equal(mounts_fs_path(&m.fs[m.order[0]]), "/m/3999");
+	assert_true(m.fs[m.order[4000]].root);
+	mounts_free(&m);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(server_freezes_what_is_on_disks),
+		cmocka_unit_test(server_gives_a_reason_for_the_rest),
+		cmocka_unit_test(path_through_nfs_is_marked),
+		cmocka_unit_test(policy_selects),
+		cmocka_unit_test(nested_order_follows_what_lies_on_what),
+		cmocka_unit_test(order_holds_across_unfreezable),
+		cmocka_unit_test(root_on_a_loop_device_precedes_its_holder),
+		cmocka_unit_test(circle_is_broken_and_named),
+		cmocka_unit_test(covered_mount_point_does_not_hold_the_file),
+		cmocka_unit_test(odd_names_are_decoded),
+		cmocka_unit_test(deleted_mount_point_is_known_as_such),
+		cmocka_unit_test(btrfs_subvolumes_are_one),
+		cmocka_unit_test(other_namespace_adds_and_does_not_repeat),
+		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(thousands_of_mounts_are_fast),
+	};
+
+	return cmocka_run_group_tests(tests, make_sysfs, remove_sysfs);
+}
