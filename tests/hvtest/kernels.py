@@ -12,6 +12,8 @@ from pathlib import Path
 from . import cache
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
+# Built by us from the distribution's source, to find bugs with.
+DEBUG = ("kasan", "kcsan")
 
 # Loaded by the initramfs, in this order, dependencies first.
 BOOT = ("virtio_pci", "virtio_blk", "virtio_console", "crc32c_generic", "ext4")
@@ -86,11 +88,11 @@ def plain_name(path: str) -> str:
 
 @once
 def kernel(suite: str) -> Kernel:
-    if suite not in SUITES:
-        raise cache.HarnessError(f"no suite {suite}, only {', '.join(SUITES)}")
-    tool = cache.TESTS / "suite-root"
-    root = _last_line(tool, suite)
-    return Kernel(suite, _last_line(tool, "--kernel", suite), Path(root))
+    if suite not in SUITES + DEBUG:
+        raise cache.HarnessError(f"no suite {suite}, only {', '.join(SUITES + DEBUG)}")
+    tool = "debug-kernel" if suite in DEBUG else "suite-root"
+    root = Path(_last_line(cache.TESTS / tool, suite))
+    return Kernel(suite, (root / "kernel-release").read_text(encoding="ascii").strip(), root)
 
 
 def _last_line(*argv: str | Path) -> str:

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest under write load in which things go wrong while it is backed up.
+
+Every data disk lies beneath a dm-linear device, so that it can be made to hang or to fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import build, cache, host, images, load
+from .agent import Command, until
+from .guest import Guest
+from .stack import OURS, Stack
+
+# Short ones, in milliseconds, so that a test sees them pass.
+TIMEOUTS = {"freeze": 12000, "thaw": 3000, "check": 3000, "hold": 4000}
+FAULT_SO = "/run/hvtest/fault.so"
+
+
+@dataclass
+class Row:
+    """What one fault did, as it goes into the table."""
+    fault: str
+    stack: str
+    freeze: str
+    thaw: str
+    frozen_after: str       # seconds until everything accepted writes again
+    log: str = ""
+
+
+def record(row: Row) -> None:
+    """Add to the results of this run: tests/fault-table prints them."""
+    place = os.environ.get("HV_VSS_RESULTS")
+    if place:
+        with open(place, "a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(row)) + "\n")
+
+
+def fault_library() -> Path:
+    """fault.so, built for the guests' user land (the same distribution as this machine's)."""
+    source = cache.TESTS / "guest/fault.c"
+
+    def make(place: Path) -> None:
+        cache.need("gcc", "libc6-dev")
+        cache.run("gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror",
+                  "-o", place / "fault.so", source)
+
+    return cache.made("fault", cache.content_hash(source), make, "fault.so") / "fault.so"
+
+
+class Rig:
+    """A guest, its writers and one pairing of module and daemon."""
+
+    def __init__(self, guest: Guest, module: str = OURS, daemon: str = OURS) -> None:
+        self.guest = guest
+        self.agent = guest.agent
+        self.host = guest.host
+        self.stack = Stack(guest, module, daemon)
+        self.writers: dict[str, load.Writer] = {}
+        self.daemon: Command | None = None
+
+    def set_up(self, file_systems: tuple[str, ...] = images.FILE_SYSTEMS) -> None:
+        self.agent.run("/sbin/modprobe", "dm-mod")
+        for fs in file_systems:
+            device = self.guest.device(fs)
+            size = self.agent.run("/sbin/blockdev", "--getsz", device).strip()
+            self.dm(fs, f"0 {size} linear {device} 0")
+            self.agent.run("mkdir", "-p", f"/data/{fs}")
+            self.agent.run("/bin/mount", "-t", fs, f"/dev/mapper/{fs}", f"/data/{fs}")
+        self.agent.put(FAULT_SO, fault_library().read_bytes(), 0o755)
+        parameters = " ".join(f"{k}_timeout_ms={v}" for k, v in TIMEOUTS.items())
+        self.stack.load(parameters if self.stack.module == OURS else "")
+
+    def dm(self, name: str, table: str) -> None:
+        """Create a device-mapper device; its node, too, for there is no udev."""
+        self.agent.run("/sbin/dmsetup", "create", name, "--table", table, "--noudevsync")
+        self.agent.run("/sbin/dmsetup", "mknodes", name)
+
+    def start_writers(self, interval_us: int = 5000) -> None:
+        for fs in images.FILE_SYSTEMS:
+            self.writers[fs] = load.Writer.records(self.agent, fs, f"/data/{fs}", interval_us)
+        self.writers["root"] = load.Writer.records(self.agent, "root", "/root", interval_us)
+        for writer in self.writers.values():
+            writer.wait_past(0)
+
+    def stop_writers(self) -> None:
+        for writer in self.writers.values():
+            writer.stop()
+        self.writers = {}
+
+    # -- the daemon
+
+    def start(self, fault: str = "", *options: str) -> Command:
+        """Start the daemon with a fault in it; returns when it serves the host."""
+        ours = self.stack.kind == OURS
+        program = "/usr/sbin/hv-vss-daemon" if ours else "/usr/sbin/hv_vss_daemon"
+        if ours:
+            self.agent.put(program, build.daemon().read_bytes(), 0o755)
+        env = [f"HV_FAULT={fault}", f"LD_PRELOAD={FAULT_SO}"] if fault else []
+        self.daemon = self.agent.start("env", *env, program, *(options if ours else ("-n",)))
+        until(lambda: self.daemon.over or self.host.ask("hot_backup")["status"] == host.OK, 30,
+              "the daemon serves", interval=0.1)
+        assert not self.daemon.over, self.daemon.err
+        return self.daemon
+
+    def end(self) -> str:
+        """Stop the daemon if it still runs; what it said."""
+        assert self.daemon
+        if not self.daemon.over:
+            self.daemon.kill()
+        result = self.daemon.wait(30)
+        self.daemon = None
+        return result.out + result.err
+
+    # -- measuring
+
+    def now(self) -> float:
+        """The guest's clock, in seconds, as writers and agent use it."""
+        return self.agent.try_run("true").end
+
+    def thawed_after(self, since: float, timeout: float = 30) -> float:
+        """Seconds from then until every writer has got a write through; inf: not in time."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            firsts = [next((a.time / 1e6 for a in writer.acknowledged() if a.time / 1e6 > since
+                            and a.latency / 1e6 <= a.time / 1e6), None)
+                      for writer in self.writers.values()]
+            if all(first is not None for first in firsts):
+                return max(firsts) - since
+            time.sleep(0.05)
+        return float("inf")
+
+    def backup_works(self) -> None:
+        """After whatever happened: freeze, hold, thaw, and everybody writes on."""
+        fresh = self.daemon is None
+        if fresh:
+            self.start()
+        freeze = self.host.ask("freeze")
+        assert freeze["status"] == host.OK, (freeze, self.daemon.err)
+        time.sleep(0.3)
+        before = {name: writer.last for name, writer in self.writers.items()}
+        time.sleep(0.3)
+        assert before == {name: writer.last for name, writer in self.writers.items()}
+        thaw = self.host.ask("thaw")
+        assert thaw["status"] == host.OK, (thaw, self.daemon.err)
+        for name, last in before.items():
+            self.writers[name].wait_past(last)
+        if fresh:
+            self.end()
+
+
+def word(answer: host.Message | None) -> str:
+    """An answer's status as the table has it."""
+    if answer is None:
+        return "-"
+    return {"0x00000000": "success", host.FAIL: "failure"}.get(answer["status"], answer["status"])

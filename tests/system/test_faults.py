@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The fault matrix: whatever happens to the daemon at whatever step, everything accepts writes
+again at once, and the host is not told that a broken backup is good.
+
+Four file systems (root, ext4, xfs, btrfs) are written to all the time. Each row of the matrix ends
+with a backup that works, without a hand.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hvtest import faults, host
+from hvtest.agent import until
+from hvtest.stack import OURS, STOCK
+
+FILE_SYSTEMS = 4
+HOLD = faults.TIMEOUTS["hold"] / 1000
+# Where in a backup something happens, and which part of it that is.
+FREEZE, FROZEN, THAW, DONE = "freeze", "frozen", "thaw", "done"
+STEPS = {
+    "read-freeze": FREEZE,
+    "fifreeze-before:1": FREEZE,
+    **{f"fifreeze-after:{n}": FREEZE for n in range(1, FILE_SYSTEMS + 1)},
+    "reply-freeze-before": FREEZE,
+    "reply-freeze-after": FROZEN,
+    "read-thaw": THAW,
+    **{f"fithaw-after:{n}": THAW for n in range(1, FILE_SYSTEMS + 1)},
+    "reply-thaw-before": THAW,
+    "reply-thaw-after": DONE,
+}
+DEADLY = ("KILL", "SEGV", "ABRT")
+
+
+@pytest.fixture(scope="module", params=["bookworm"])
+def machine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def shared(machine: str, machines) -> faults.Rig:
+    rig = faults.Rig(machines.boot(machine, smp=2))
+    rig.set_up()
+    rig.start_writers()
+    return rig
+
+
+@pytest.fixture
+def rig(shared: faults.Rig) -> Iterator[faults.Rig]:
+    """The guest, which the test must leave able to be backed up."""
+    yield shared
+    if shared.daemon:
+        shared.daemon.kill(18)      # SIGCONT
+        shared.end()
+    shared.backup_works()
+    shared.guest.check()
+
+
+def expected(phase: str, action: str) -> tuple[str, str]:
+    """What the host must hear for FREEZE and for THAW."""
+    if action == "TERM" or phase == DONE:
+        return host.OK, host.OK
+    return (host.FAIL if phase == FREEZE else host.OK), host.FAIL
+
+
+def backup(rig: faults.Rig) -> tuple[host.Message, host.Message]:
+    """FREEZE and THAW as a host does it, only that it does not give up."""
+    freeze = rig.host.ask("freeze")
+    if freeze["status"] == host.OK:
+        time.sleep(0.3)
+    return freeze, rig.host.ask("thaw")
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("action", DEADLY)
+def test_daemon_dies(rig: faults.Rig, action: str, step: str) -> None:
+    daemon = rig.start(f"{step}={action}")
+    freeze = rig.host.ask("freeze")
+    if freeze["status"] == host.OK and STEPS[step] in (THAW, DONE):
+        time.sleep(0.2)
+        thaw = rig.host.ask("thaw")
+        died = daemon.wait().end
+        seconds = rig.thawed_after(died)
+    else:
+        died = daemon.wait().end
+        seconds = rig.thawed_after(died)
+        thaw = rig.host.ask("thaw")
+    rig.daemon = None
+    faults.record(faults.Row(f"SIG{action} at {step}", "ours", faults.word(freeze),
+                             faults.word(thaw), f"{seconds:.2f}"))
+    assert seconds <= 1.0
+    assert (freeze["status"], thaw["status"]) == expected(STEPS[step], action)
+    if action == "SEGV":        # the kernel's note of it is what was asked for
+        rig.guest.bad_kernel_lines()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_daemon_is_told_to_stop(rig: faults.Rig, step: str) -> None:
+    """The backup survives: SIGTERM, as of a package upgrade, is obeyed when it is over."""
+    daemon = rig.start(f"{step}=TERM")
+    freeze, thaw = backup(rig)
+    result = daemon.wait()
+    rig.daemon = None
+    seconds = rig.thawed_after(result.end)
+    faults.record(faults.Row(f"SIGTERM at {step}", "ours", faults.word(freeze),
+                             faults.word(thaw), f"{seconds:.2f}"))
+    assert (freeze["status"], thaw["status"]) == (host.OK, host.OK), result.err
+    assert result.status == 0, result.err
+    assert seconds <= 1.0
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_daemon_is_stopped_in_its_tracks(rig: faults.Rig, step: str) -> None:
+    """SIGSTOP: the guard ends the freeze when the hold time is over; after SIGCONT all is well."""
+    daemon = rig.start(f"{step}=STOP")
+    begun = rig.now()
+    freeze = rig.host.ask("freeze")
+    if STEPS[step] in (FREEZE, FROZEN):
+        seconds = rig.thawed_after(begun + HOLD, timeout=HOLD + 10)
+        thaw = rig.host.ask("thaw")
+    else:
+        thaw = rig.host.ask("thaw")
+        seconds = rig.thawed_after(begun + HOLD, timeout=HOLD + 10)
+    faults.record(faults.Row(f"SIGSTOP at {step}", "ours", faults.word(freeze),
+                             faults.word(thaw), f"hold limit + {seconds:.2f}"))
+    daemon.kill(18)
+    assert (freeze["status"], thaw["status"]) == expected(STEPS[step], "STOP")
+    assert seconds <= 1.0
+    until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "the daemon serves again")
+    rig.backup_works()
+
+
+def test_killed_while_frozen_nothing_is_left_and_the_next_backup_works(rig: faults.Rig) -> None:
+    daemon = rig.start()
+    assert rig.host.ask("freeze")["status"] == host.OK
+    daemon.kill(9)
+    died = daemon.wait().end
+    rig.daemon = None
+    seconds = rig.thawed_after(died)
+    thaw = rig.host.ask("thaw")
+    faults.record(faults.Row("SIGKILL while frozen", "ours", "success", faults.word(thaw),
+                             f"{seconds:.2f}"))
+    assert seconds <= 1.0
+    assert thaw["status"] == host.FAIL
+
+
+def test_killed_inside_fifreeze(rig: faults.Rig) -> None:
+    """FIFREEZE hangs in the kernel, and so can't be killed, until the disk answers again."""
+    daemon = rig.start()
+    rig.agent.run("/sbin/dmsetup", "suspend", "--nolockfs", "xfs")
+    sent = rig.host.send("freeze")
+    time.sleep(1)
+    daemon.kill(9)
+    time.sleep(0.5)
+    rig.agent.run("/sbin/dmsetup", "resume", "xfs")
+    resumed = rig.now()
+    freeze = rig.host.answer(sent)
+    daemon.wait()
+    rig.daemon = None
+    seconds = rig.thawed_after(resumed)
+    thaw = rig.host.ask("thaw")
+    faults.record(faults.Row("SIGKILL inside FIFREEZE (disk hangs)", "ours", faults.word(freeze),
+                             faults.word(thaw), f"{seconds:.2f}"))
+    assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL)
+    assert seconds <= 1.0
+
+
+def test_host_never_thaws(rig: faults.Rig) -> None:
+    rig.start("", "--hold=3")
+    freeze = rig.host.ask("freeze")
+    begun = rig.now()
+    seconds = rig.thawed_after(begun + 3)
+    thaw = rig.host.ask("thaw")
+    said = rig.end()
+    faults.record(faults.Row("host never thaws", "ours", faults.word(freeze), faults.word(thaw),
+                             f"hold limit + {seconds:.2f}"))
+    assert freeze["status"] == host.OK
+    assert seconds <= 1.0
+    assert thaw["status"] == host.FAIL, said
+
+
+def test_host_thaws_twice(rig: faults.Rig) -> None:
+    rig.start()
+    assert rig.host.ask("freeze")["status"] == host.OK
+    assert rig.host.ask("thaw")["status"] == host.OK
+    assert rig.host.ask("thaw")["status"] == host.FAIL
+
+
+def test_freeze_again_while_frozen(rig: faults.Rig) -> None:
+    rig.start()
+    assert rig.host.ask("freeze")["status"] == host.OK
+    assert rig.host.ask("freeze")["status"] == host.FAIL
+    assert rig.host.ask("thaw")["status"] == host.OK
+
+
+def test_file_system_frozen_by_somebody_else_stays_so(rig: faults.Rig) -> None:
+    rig.start()
+    rig.agent.run("/sbin/fsfreeze", "-f", "/data/xfs")
+    begun = rig.now()
+    freeze = rig.host.ask("freeze")
+    thaw = rig.host.ask("thaw")
+    xfs = rig.writers.pop("xfs")
+    try:
+        last = xfs.last
+        seconds = rig.thawed_after(begun)
+        time.sleep(0.5)
+        assert xfs.last == last, "a foreign freeze was ended"
+    finally:
+        rig.writers["xfs"] = xfs
+        rig.agent.run("/sbin/fsfreeze", "-u", "/data/xfs")
+    faults.record(faults.Row("frozen by somebody else before", "ours", faults.word(freeze),
+                             faults.word(thaw), f"{seconds:.2f} (theirs: untouched)"))
+    assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL)
+
+
+def test_thaw_by_somebody_else_breaks_the_backup(rig: faults.Rig) -> None:
+    rig.start()
+    freeze = rig.host.ask("freeze")
+    rig.agent.run("/sbin/fsfreeze", "-u", "/data/ext4")
+    begun = rig.now()
+    time.sleep(0.3)
+    thaw = rig.host.ask("thaw")
+    seconds = rig.thawed_after(begun)
+    faults.record(faults.Row("thawed by somebody else", "ours", faults.word(freeze),
+                             faults.word(thaw), f"{seconds:.2f}"))
+    assert (freeze["status"], thaw["status"]) == (host.OK, host.FAIL)
+
+
+def test_one_fifreeze_hangs_for_good(rig: faults.Rig) -> None:
+    """The others accept writes at the deadline, the host is told, and later requests are
+    answered; when the disk comes back so does everything else."""
+    rig.start("", "--freeze-timeout=3")
+    rig.agent.run("/sbin/dmsetup", "suspend", "--nolockfs", "xfs")
+    begun = rig.now()
+    freeze = rig.host.ask("freeze")
+    others = {name: w for name, w in rig.writers.items() if name != "xfs"}
+    everybody, rig.writers = rig.writers, others
+    seconds = rig.thawed_after(begun + 3)
+    rig.writers = everybody
+    again = rig.host.ask("freeze")
+    thaw = rig.host.ask("thaw")
+    rig.agent.run("/sbin/dmsetup", "resume", "xfs")
+    resumed = rig.now()
+    late = rig.thawed_after(resumed)
+    faults.record(faults.Row("one FIFREEZE hangs for good", "ours", faults.word(freeze),
+                             faults.word(thaw), f"deadline + {seconds:.2f} (the others)"))
+    assert freeze["status"] == host.FAIL
+    assert seconds <= 1.0
+    assert again["status"] == host.FAIL
+    assert late <= 2.0
+    until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "the daemon serves again")
+
+
+def test_module_stays_while_the_device_is_open(rig: faults.Rig) -> None:
+    rig.start()
+    assert rig.host.ask("freeze")["status"] == host.OK
+    assert rig.agent.try_run("rmmod", "hv_vss").status != 0
+    assert rig.host.ask("thaw")["status"] == host.OK
+
+
+def test_late_answer_is_not_taken_for_the_next_request(rig: faults.Rig) -> None:
+    """The daemon sits on its answer until the kernel has told the host "failed"; the answer then
+    comes when the next FREEZE is outstanding already."""
+    rig.start("reply-freeze-before=sleep-14000", "--hold=60", "--freeze-timeout=60")
+    first = rig.host.ask("freeze")
+    sent = rig.host.send("freeze")
+    second = rig.host.answer(sent)
+    thaw = rig.host.ask("thaw")
+    faults.record(faults.Row("late answer, next FREEZE outstanding", "ours",
+                             f"{faults.word(first)}, then {faults.word(second)}",
+                             faults.word(thaw), "-"))
+    assert first["status"] == host.FAIL
+    # Whichever it is, it must be true: THAW succeeds only after a FREEZE that did.
+    assert second["status"] == thaw["status"]
+
+
+@pytest.fixture(scope="module")
+def stock(machine: str, machines) -> faults.Rig:
+    rig = faults.Rig(machines.boot(machine, smp=2), STOCK, STOCK)
+    rig.set_up()
+    rig.start_writers()
+    # It does not keep to the time, either; the rows tell.
+    rig.host.expect_error(kind="missing")
+    rig.host.expect_error(kind="late")
+    return rig
+
+
+@pytest.mark.parametrize("step", [s for s, phase in STEPS.items() if phase != DONE])
+def test_stock_stack_dies(stock: faults.Rig, step: str) -> None:
+    """What the same fault does to hv_utils and its daemon: recorded, to stand beside ours."""
+    daemon = stock.start(f"{step}=KILL")
+    freeze = stock.host.ask("freeze")
+    if STEPS[step] in (FREEZE, FROZEN):
+        died = daemon.wait().end
+        thaw = stock.host.ask("thaw")
+    else:
+        thaw = stock.host.ask("thaw", timeout=90)
+        died = daemon.wait().end
+    seconds = stock.thawed_after(died, timeout=3)
+    stock.daemon = None
+    stock.start()
+    stock.host.ask("thaw")      # what it takes
+    assert stock.thawed_after(stock.now()) < 30
+    stock.end()
+    faults.record(faults.Row(f"SIGKILL at {step}", "stock", faults.word(freeze),
+                             faults.word(thaw),
+                             "stays frozen" if seconds == float("inf") else f"{seconds:.2f}"))
+    stock.guest.check()
+
+
+def test_our_stack_is_the_one_that_was_tested(rig: faults.Rig) -> None:
+    assert rig.stack.module == OURS and rig.stack.kind == OURS
+    assert "hv_vss" in rig.agent.run("cat", "/proc/modules")
