@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# Stands in for the kernel in tests of hv-vss-bind: what a write to the VMBus files of sysfs does,
+# on a directory tree. Replaces put() there. Drivers are in $bus/order in order of registration;
+# $bus/no_match/DRIVER lets its probe fail, $proc/PID/fd/4 is what keeps hv_utils from letting go.
+
+# may_bind DEVICE DRIVER
+may_bind()
+{
+	only=$(cat "$bus/devices/$1/driver_override" 2>/dev/null)
+	[ ! -L "$bus/devices/$1/driver" ] && [ -e "$bus/drivers/$2" ] &&
+		[ ! -e "$bus/no_match/$2" ] && { [ -z "$only" ] || [ "$only" = "$2" ]; }
+}
+
+put()
+{
+	echo "$1 > ${2#"$bus/"}" >>"$bus/log"
+	dir=${2%/*}
+	name=${dir##*/}
+	case $2 in
+	*/driver_override)
+		printf '%s' "$1" >"$2"
+		;;
+	*/unbind)
+		if [ "$(readlink "$bus/devices/$1/driver")" != "../../drivers/$name" ]; then
+			echo "No such device"
+			return 1
+		fi
+		while [ "$name" != hv_vss ] && [ -n "$(holders)" ]; do
+			sleep 0.1
+		done
+		rm "$bus/devices/$1/driver"
+		;;
+	*/bind)
+		if ! may_bind "$1" "$name"; then
+			echo "No such device"
+			return 1
+		fi
+		ln -s "../../drivers/$name" "$bus/devices/$1/driver"
+		;;
+	*/drivers_probe)
+		while read -r name; do
+			if may_bind "$1" "$name"; then
+				ln -s "../../drivers/$name" "$bus/devices/$1/driver"
+				return
+			fi
+		done <"$bus/order"
+		;;
+	esac
+}
