@@ -12,10 +12,14 @@ VERSION	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 
 prefix		?= /usr
 sbindir		?= $(prefix)/sbin
-libexecdir	?= $(prefix)/lib
+libdir		?= $(prefix)/lib
+mandir		?= $(prefix)/share/man
 usrsrcdir	?= $(prefix)/src
-unitdir		?= $(prefix)/lib/systemd/system
-udevdir		?= $(prefix)/lib/udev/rules.d
+udevdir		?= $(libdir)/udev/rules.d
+modprobedir	?= $(libdir)/modprobe.d
+# Installed by hand, the units go where an admin's own do: before those of the distribution, whose
+# hv-vss-daemon.service (of Debian's and Ubuntu's packages) stays as it is.
+unitdir		?= $(if $(DESTDIR),$(libdir)/systemd/system,/etc/systemd/system)
 DESTDIR		?=
 INSTALL		?= install
 
@@ -23,7 +27,8 @@ INSTALL		?= install
 RUNNING_KDIR	:= $(wildcard /lib/modules/$(shell uname -r)/build)
 TESTPYTHON	?= /usr/bin/python3
 
-.PHONY: all module daemon install install-dkms-source install-daemon uninstall
+.PHONY: all module daemon uninstall
+.PHONY: install install-dkms-source install-takeover install-daemon
 .PHONY: check demo dist clean version
 
 all: daemon
@@ -45,37 +50,79 @@ version:
 	@echo $(VERSION)
 
 # What the module is built from on the user's machine.
-DKMS_FILES = dkms.conf Makefile LICENSE include/uapi/hv_vss.h \
-	$(sort $(wildcard src/Kbuild src/*.c src/*.h src/compat/*.h src/compat/probe/*))
+DKMS_FILES = dkms.conf Makefile LICENSE include/uapi/hv_vss.h $(sort $(wildcard \
+	src/Kbuild src/*.c src/*.h src/dkms-pre-build src/compat/*.h src/compat/probe/*))
+
+# $(call put,FILE,DIRECTORY[,NAME])
+put = $(INSTALL) -D -m $(if $(shell test -x $(1) && echo x),755,644) $(1) \
+	"$(DESTDIR)$(strip $(2))/$(or $(3),$(notdir $(1)))"
+
+# $(call drop,FILE,DIRECTORY[,NAME])
+drop = rm -f "$(DESTDIR)$(strip $(2))/$(or $(3),$(notdir $(1)))"
+
+# Run with put to install and with drop to remove.
+define module_files
+	$(call $(1),systemd/hv-vss-bind,$(libdir)/$(NAME))
+	$(call $(1),systemd/hv-vss-bind.service,$(unitdir))
+	$(call $(1),systemd/60-hv-vss.rules,$(udevdir))
+	$(call $(1),systemd/hv-vss.modprobe.conf,$(modprobedir),hv-vss.conf)
+	$(call $(1),src/hv_vss.4,$(mandir)/man4)
+endef
+
+define daemon_files
+	$(call $(1),daemon/hv-vss-daemon,$(sbindir))
+	$(call $(1),systemd/hv-vss-daemon.service,$(unitdir))
+	$(call $(1),systemd/90-hv-vss-daemon.rules,$(udevdir))
+	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hypervvssd.service.d,hv-vss.conf)
+	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hv_vss_daemon.service.d,hv-vss.conf)
+	$(call $(1),daemon/hv-vss-daemon.8,$(mandir)/man8)
+endef
 
 install-dkms-source:
-	set -e; for f in $(DKMS_FILES); do \
-		$(INSTALL) -D -m 644 $$f "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)/$$f"; \
+	@set -e; for f in $(DKMS_FILES); do \
+		mode=644; [ ! -x $$f ] || mode=755; \
+		$(INSTALL) -D -m $$mode $$f "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)/$$f"; \
 	done
 
-install-daemon: daemon
-	$(INSTALL) -D -m 755 daemon/hv-vss-daemon "$(DESTDIR)$(sbindir)/hv-vss-daemon"
-	$(INSTALL) -D -m 644 systemd/hv-vss-daemon.service "$(DESTDIR)$(unitdir)/hv-vss-daemon.service"
-	$(INSTALL) -D -m 644 systemd/60-hv-vss.rules "$(DESTDIR)$(udevdir)/60-hv-vss.rules"
+# What makes hv_vss serve the host's channel once it is built.
+install-takeover:
+	$(call module_files,put)
 
-# With DESTDIR only files are put in place; otherwise the module is built and the service enabled.
-install: install-daemon install-dkms-source
+install-daemon: daemon
+	$(call daemon_files,put)
+
+# With DESTDIR only files are put in place; otherwise the module is built, and takes over.
+install: install-daemon install-takeover install-dkms-source
 ifeq ($(DESTDIR),)
 	@command -v dkms >/dev/null || { echo "dkms is missing: apt-get install dkms" >&2; exit 1; }
 	-dkms remove -m $(NAME) -v $(VERSION) --all >/dev/null 2>&1
 	dkms add -m $(NAME) -v $(VERSION)
-	dkms install -m $(NAME) -v $(VERSION)
-	systemctl daemon-reload
-	udevadm control --reload
-	@echo "Installed. The service starts when the host offers it: systemctl status hv-vss-daemon"
+	dkms install -m $(NAME) -v $(VERSION) || \
+		echo "The module was not built: the daemon works with the kernel's own driver." >&2
+	if [ -d /run/systemd/system ]; then \
+		systemctl daemon-reload && udevadm control --reload && \
+		systemctl start hv-vss-bind.service && \
+		if [ -e /dev/vmbus/hv_vss ]; then systemctl restart hv-vss-daemon.service; fi; \
+	fi
+	@echo "Installed. Runs whenever the host offers the service: systemctl status hv-vss-daemon"
 endif
 
 uninstall:
-	-systemctl disable --now hv-vss-daemon.service
+ifeq ($(DESTDIR),)
+	if [ -d /run/systemd/system ]; then systemctl stop hv-vss-daemon.service; fi
+	systemd/hv-vss-bind release
+	-modprobe -r hv_vss
 	-dkms remove -m $(NAME) -v $(VERSION) --all
+endif
 	rm -rf "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)"
-	rm -f "$(DESTDIR)$(sbindir)/hv-vss-daemon" "$(DESTDIR)$(unitdir)/hv-vss-daemon.service" \
-		"$(DESTDIR)$(udevdir)/60-hv-vss.rules"
+	$(call module_files,drop)
+	$(call daemon_files,drop)
+	rmdir "$(DESTDIR)$(libdir)/$(NAME)" "$(DESTDIR)$(unitdir)/hypervvssd.service.d" \
+		"$(DESTDIR)$(unitdir)/hv_vss_daemon.service.d"
+ifeq ($(DESTDIR),)
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; udevadm control --reload; fi
+	if [ -e /dev/vmbus/hv_vss ]; then udevadm trigger /dev/vmbus/hv_vss; fi
+endif
 
 check:
 	tests/check
@@ -83,8 +130,9 @@ check:
 demo:
 	tests/demo
 
+# The same commit gives the same bytes.
 dist:
-	git archive --prefix=$(NAME)-$(VERSION)/ -o $(NAME)-$(VERSION).tar.gz HEAD
+	git archive --format=tar --prefix=$(NAME)-$(VERSION)/ HEAD | gzip -9n >$(NAME)-$(VERSION).tar.gz
 
 clean:
 	$(MAKE) -C daemon clean
