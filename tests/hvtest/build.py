@@ -58,8 +58,11 @@ def module(suite: str) -> Path:
                 target = outside / file.relative_to(cache.TOP)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, target)
-            log = cache.run("chroot", kernel.root, "make", "-s", "-C",
-                            f"/lib/modules/{kernel.release}/build", f"M={inside}/src", "modules")
+            # objtool wants a /proc, which a mount namespace of its own takes away again.
+            script = 'mount -t proc proc "$1/proc"; exec chroot "$@"'
+            log = cache.run("unshare", "--mount", "sh", "-ec", script, "sh", kernel.root,
+                            "make", "-s", "-C", f"/lib/modules/{kernel.release}/build",
+                            f"M={inside}/src", "modules")
             shutil.copy(outside / "src/hv_vss.ko", place / "hv_vss.ko")
             (place / "log").write_text(log)
         finally:

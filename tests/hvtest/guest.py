@@ -16,7 +16,7 @@ from .host import Host
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
-BOOT_TIMEOUT = 120.0
+BOOT_TIMEOUT = 60.0
 
 
 class Guest:
@@ -40,6 +40,8 @@ class Guest:
         self._directory = tempfile.TemporaryDirectory(prefix="hvtest.")
         self.path = Path(self._directory.name)
         self._process: subprocess.Popen[bytes] | None = None
+        # Sanitizers make a kernel ten times slower.
+        self._boot_timeout = BOOT_TIMEOUT * (6 if suite in kernels.DEBUG else 1)
         self._kmsg_seen = 0
         self._console_seen = 0
         self._errors_seen = 0
@@ -66,7 +68,7 @@ class Guest:
         try:
             self.host = Host(self._accept(listeners["host"]))
             self.agent = Agent(self._accept(listeners["agent"]))
-            self.wait_boot(1)
+            self.wait_boot(1, self._boot_timeout)
         except BaseException:
             self.stop()
             raise
@@ -104,7 +106,7 @@ class Guest:
         boots = len(self.agent.hellos)
         self.reboots_expected += 1
         self.agent.start("reboot", "-f")
-        self.wait_boot(boots + 1)
+        self.wait_boot(boots + 1, self._boot_timeout)
 
     # -- its disks
 

@@ -16,6 +16,7 @@ from hvtest import disks
 from hvtest.guest import Guest
 
 
+@pytest.hookimpl(tryfirst=True)     # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a guest run on one worker."""
     for item in items:
