@@ -78,13 +78,14 @@ static void host_work(void *opaque)
 static void host_reset(void *opaque)
 {
 	struct hv_host *host = opaque;
-	QDict *ev = hv_event("machine_reset");
 	struct hv_msg *msg;
+	QDict *ev;
 
 	while ((msg = QSIMPLEQ_FIRST(&host->posted))) {
 		QSIMPLEQ_REMOVE_HEAD(&host->posted, next);
 		g_free(msg);
 	}
+	ev = hv_event("machine_reset");
 	qdict_put(ev, "dropped", hv_channel_drop_all(host));
 	hv_gpadl_drop_all(host);
 	hv_synic_reset(host);
@@ -93,7 +94,12 @@ static void host_reset(void *opaque)
 	host->vcpu = 0;
 	host->conn_id_valid = false;
 	host->crashed = false;
-	hv_event_send(host, ev);
+	/* The first one is power on. */
+	if (host->started)
+		hv_event_send(host, ev);
+	else
+		qobject_unref(ev);
+	host->started = true;
 }
 
 static bool parse_properties(struct hv_host *host, Error **errp)

@@ -159,30 +159,52 @@ void hv_synic_post(struct hv_host *host, unsigned int vcpu, const void *payload,
 	hv_synic_deliver(host, vcpu);
 }
 
+struct event {
+	struct hv_host *host;
+	unsigned int flag;
+};
+
+static void event_on_cpu(CPUState *cpu, run_on_cpu_data data)
+{
+	struct event *ev = data.host_ptr;
+	struct hv_vp *vp = &ev->host->vp[cpu->cpu_index];
+	hwaddr at, len = sizeof(uint32_t);
+	uint32_t *word = NULL;
+
+	if (page_enabled(vp, vp->siefp)) {
+		at = (vp->siefp & ~(uint64_t)(HV_PAGE - 1)) + HV_VMBUS_SINT * SLOT_SIZE +
+		     ev->flag / 32 * 4;
+		word = address_space_map(&address_space_memory, at, &len, true,
+					 MEMTXATTRS_UNSPECIFIED);
+	}
+	if (word && len == sizeof(*word))
+		qatomic_or(word, cpu_to_le32(1u << ev->flag % 32));
+	if (word) {
+		address_space_unmap(&address_space_memory, word, len, true, len);
+		raise_sint(cpu->cpu_index, vp);
+	}
+	g_free(ev);
+}
+
 /**
  * hv_synic_event() - set an event flag and interrupt the guest
  * @host: the host
  * @vcpu: which processor's flags
  * @flag: number of the flag, the relid of a channel
+ *
+ * The guest clears flags at the same time, and with one processor TCG makes its atomic
+ * instructions plain ones. So the flag is set on that processor's thread, between instructions.
  */
 void hv_synic_event(struct hv_host *host, unsigned int vcpu, unsigned int flag)
 {
-	hwaddr at, len = sizeof(uint32_t);
-	struct hv_vp *vp;
-	uint32_t *word;
+	struct event *ev;
+	CPUState *cpu;
 
-	if (vcpu >= host->vps)
+	cpu = vcpu < host->vps ? qemu_get_cpu(vcpu) : NULL;
+	if (!cpu)
 		return;
-	vp = &host->vp[vcpu];
-	if (!page_enabled(vp, vp->siefp))
-		return;
-	at = (vp->siefp & ~(uint64_t)(HV_PAGE - 1)) + HV_VMBUS_SINT * SLOT_SIZE + flag / 32 * 4;
-	word = address_space_map(&address_space_memory, at, &len, true, MEMTXATTRS_UNSPECIFIED);
-	if (!word)
-		return;
-	/* The guest clears flags at the same time. */
-	if (len == sizeof(*word))
-		qatomic_or(word, cpu_to_le32(1u << flag % 32));
-	address_space_unmap(&address_space_memory, word, len, true, len);
-	raise_sint(vcpu, vp);
+	ev = g_new0(struct event, 1);
+	ev->host = host;
+	ev->flag = flag;
+	async_run_on_cpu(cpu, event_on_cpu, RUN_ON_CPU_HOST_PTR(ev));
 }

@@ -121,7 +121,6 @@ static void initiate_contact(struct hv_host *host, const struct hv_msg *posted)
 	uint32_t version = le32_to_cpu(msg->version), vcpu = le32_to_cpu(msg->vcpu);
 	bool accepted = version_accepted(host, version);
 	g_autofree char *text = hv_vmbus_version_text(version);
-	uint32_t len = offsetof(struct vmbus_version_response, conn);
 	QDict *ev;
 
 	if (version >= VMBUS_V5_0 && posted->conn != VMBUS_CONN_CONTACT) {
@@ -141,7 +140,6 @@ static void initiate_contact(struct hv_host *host, const struct hv_msg *posted)
 	if (accepted && version >= VMBUS_V5_0) {
 		host->conn_id_valid = true;
 		res.conn = cpu_to_le32(VMBUS_CONN_OURS);
-		len = sizeof(res);
 	}
 
 	ev = hv_event("contact");
@@ -150,7 +148,7 @@ static void initiate_contact(struct hv_host *host, const struct hv_msg *posted)
 	qdict_put_int(ev, "vcpu", host->vcpu);
 	qdict_put_int(ev, "conn_id", posted->conn);
 	hv_event_send(host, ev);
-	hv_vmbus_send(host, &res, len);
+	hv_vmbus_send(host, &res, sizeof(res));
 }
 
 static void unload(struct hv_host *host)
