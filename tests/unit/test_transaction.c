@@ -105,7 +105,7 @@ static bool one_bit(unsigned int v)
 
 typedef void (*check_fn)(enum hv_vss_state state, enum hv_vss_event ev, struct hv_vss_step s);
 
-static void for_each_cell(check_fn check)
+static void every_cell(check_fn check)
 {
 	unsigned int state, event;
 
@@ -143,7 +143,7 @@ static void check_one_answer(enum hv_vss_state state, enum hv_vss_event ev, stru
 static void table_every_request_has_one_answer(void **unused)
 {
 	(void)unused;
-	for_each_cell(check_one_answer);
+	every_cell(check_one_answer);
 }
 
 static void check_success(enum hv_vss_state state, enum hv_vss_event ev, struct hv_vss_step s)
@@ -168,7 +168,7 @@ static void check_success(enum hv_vss_state state, enum hv_vss_event ev, struct 
 static void table_success_only_after_an_unbroken_freeze(void **unused)
 {
 	(void)unused;
-	for_each_cell(check_success);
+	every_cell(check_success);
 }
 
 static bool bare(enum hv_vss_event ev)
@@ -198,7 +198,7 @@ static void check_release(enum hv_vss_state state, enum hv_vss_event ev, struct 
 static void table_nothing_stays_frozen(void **unused)
 {
 	(void)unused;
-	for_each_cell(check_release);
+	every_cell(check_release);
 }
 
 static void expect(enum hv_vss_state *state, enum hv_vss_event ev, unsigned int actions)
