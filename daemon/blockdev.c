@@ -159,7 +159,7 @@ int blockdev_btrfs_files(const char *sysfs, const char *source, blockdev_file_fn
 	int err = 0, found = 0;
 	DIR *list;
 
-	if (strncmp(source, "/dev/", 5) || stat(source, &st) || !S_ISBLK(st.st_mode))
+	if (strncmp(source, "/dev/", 5) != 0 || stat(source, &st) || !S_ISBLK(st.st_mode))
 		return 0;
 	snprintf(number, sizeof(number), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
 	if ((size_t)snprintf(top, sizeof(top), "%s/fs/btrfs", sysfs) >= sizeof(top))

@@ -6,28 +6,10 @@
 #include "freezer.h"
 #include "fsjob.h"
 #include "log.h"
+#include "thaw.h"
 
 #define ATTEMPTS	3	/* when file systems keep being mounted while we freeze */
 #define PARALLEL_MAX	32	/* file systems written out, or hanging, at the same time */
-
-static void thaw_next(struct freezer *f);
-
-static bool pending(const struct job *job)
-{
-	return atomic_load(&job->phase) != JOB_IDLE;
-}
-
-static bool awaited(const struct job *job)
-{
-	return pending(job) && atomic_load(&job->phase) != JOB_ABANDONED;
-}
-
-static void submit(struct freezer *f, struct job *job, void (*run)(struct job *job))
-{
-	job->run = run;
-	f->set->in_flight++;
-	pool_submit(f->pool, job);
-}
 
 static void hold_log(struct freezer *f, bool hold)
 {
@@ -75,11 +57,11 @@ static int begin_plan(struct freezer *f, struct guard *guard, uint32_t cookie)
 	f->set->guard = guard_get(guard);
 	f->set->cookie = cookie;
 	f->state = FREEZER_PLAN;
-	submit(f, &f->set->job, run_build);
+	freezer_submit(f, &f->set->job, run_build);
 	return 0;
 }
 
-/* Thawing */
+/* After a thaw */
 
 /* A set with a job that hangs is kept: the worker will come back to it, or never. */
 static void drop_set(struct freezer *f)
@@ -111,12 +93,18 @@ static void start_over(struct freezer *f)
 	}
 }
 
-static void finish_thaw(struct freezer *f)
+/**
+ * freezer_thawed() - go on after a thaw
+ * @f: the freezer; nothing of ours is frozen any more, or what is can't be helped
+ */
+void freezer_thawed(struct freezer *f)
 {
 	bool again = f->again && !f->failed;
 
 	f->at.thawed = f->ops->now_us();
 	f->hold_deadline = 0;
+	if (f->set->until)
+		atomic_store(f->set->until, 0);
 	f->again = false;
 	hold_log(f, false);
 	if (again) {
@@ -132,72 +120,6 @@ static void finish_thaw(struct freezer *f)
 	f->report(f->ctx, f->goal);
 }
 
-static void begin_thaw(struct freezer *f, enum freezer_event goal)
-{
-	f->state = FREEZER_THAW;
-	f->goal = goal;
-	f->at.thawing = f->ops->now_us();
-	f->thaw_deadline = f->at.thawing + f->config->thaw_us;
-	f->patience = 0;
-	thaw_next(f);
-}
-
-/* In reverse order, one after the other unless one hangs. */
-static void thaw_next(struct freezer *f)
-{
-	bool waiting = false;
-
-	for (size_t i = f->set->n; i-- > 0;) {
-		struct target *t = &f->set->target[i];
-
-		if (awaited(&t->undo)) {
-			if (f->patience)
-				return;
-			waiting = true;
-		} else if (t->state == TARGET_FROZEN && !pending(&t->undo)) {
-			f->patience = f->ops->now_us() + f->config->patience_us;
-			submit(f, &t->undo, fsjob_thaw);
-			return;
-		}
-	}
-	if (!waiting)
-		finish_thaw(f);
-}
-
-static void thaw_done(struct freezer *f, struct target *t)
-{
-	t->state = TARGET_THAWED;
-	if (t->thaw_result) {
-		f->failed = true;
-		log_msg(LOG_ERR, "%s: %s", t->path,
-			t->thaw_result == -EINVAL ? "was thawed by somebody else" :
-			f->set->guard ? "was thawed by the kernel" : strerror(-t->thaw_result));
-	}
-	f->patience = 0;
-	if (f->state == FREEZER_THAW)
-		thaw_next(f);
-}
-
-static void give_up_thaws(struct freezer *f)
-{
-	for (size_t i = 0; i < f->set->n; i++) {
-		struct target *t = &f->set->target[i];
-
-		if (t->state != TARGET_FROZEN)
-			continue;
-		if (!pending(&t->undo))
-			submit(f, &t->undo, fsjob_thaw);	/* better late than never */
-		if (job_abandon(&t->undo)) {
-			log_msg(LOG_CRIT, "%s: the thaw has not come back", t->path);
-			t->state = TARGET_STUCK;
-		} else {
-			t->state = TARGET_THAWED;
-		}
-		f->failed = true;
-	}
-	finish_thaw(f);
-}
-
 /* Failing */
 
 /* A FIFREEZE that returns from now on is undone by its worker. */
@@ -205,14 +127,14 @@ static void abandon_all(struct freezer *f)
 {
 	struct fsset *set = f->set;
 
-	if (awaited(&set->job))
+	if (job_awaited(&set->job))
 		job_abandon(&set->job);
 	if (f->state == FREEZER_PLAN)
 		return;		/* the worker is still filling the set */
 	for (size_t i = 0; i < set->n; i++) {
 		struct target *t = &set->target[i];
 
-		if (!awaited(&t->job))
+		if (!job_awaited(&t->job))
 			continue;
 		if (job_abandon(&t->job)) {
 			log_msg(LOG_ERR, "%s: %s has not come back", t->path,
@@ -235,7 +157,7 @@ static void fail(struct freezer *f, int err)
 		f->report(f->ctx, FREEZER_FAILED);
 		return;
 	}
-	begin_thaw(f, FREEZER_FAILED);
+	thaw_begin(f, FREEZER_FAILED);
 }
 
 /* Freezing */
@@ -247,17 +169,19 @@ static void freeze_next(struct freezer *f)
 	while (f->next < set->n && !set->target[f->next].freezable)
 		f->next++;
 	if (f->next < set->n) {
-		submit(f, &set->target[f->next++].job, fsjob_freeze);
+		freezer_submit(f, &set->target[f->next++].job, fsjob_freeze);
 		return;
 	}
 	f->state = FREEZER_VERIFY;
-	submit(f, &set->job, run_verify);
+	freezer_submit(f, &set->job, run_verify);
 }
 
 static void begin_freeze(struct freezer *f)
 {
 	f->at.synced = f->ops->now_us();
 	f->hold_deadline = f->at.synced + f->config->hold_us;
+	if (f->set->until)
+		atomic_store(f->set->until, f->hold_deadline);
 	f->state = FREEZER_FREEZE;
 	f->next = 0;
 	hold_log(f, true);
@@ -285,7 +209,7 @@ static void plan_done(struct freezer *f)
 		f->state = FREEZER_SYNC;
 		f->syncing = set->n;
 		for (size_t i = 0; i < set->n; i++)
-			submit(f, &set->target[i].job, fsjob_sync);
+			freezer_submit(f, &set->target[i].job, fsjob_sync);
 		if (!set->n)
 			begin_freeze(f);
 	}
@@ -327,7 +251,7 @@ static void verify_done(struct freezer *f)
 {
 	if (f->set->result > 0 && ++f->attempt < ATTEMPTS) {
 		f->again = true;
-		begin_thaw(f, FREEZER_FAILED);
+		thaw_begin(f, FREEZER_FAILED);
 	} else if (f->set->result) {
 		log_msg(LOG_ERR, "the mount table does not come to rest");
 		fail(f, -EAGAIN);
@@ -353,6 +277,24 @@ static void stuck_done(struct freezer *f, struct fsset *set)
 	fsset_free(set);
 }
 
+static void set_job_done(struct freezer *f, const struct job *job)
+{
+	if (job->run == run_build && f->state == FREEZER_PLAN)
+		plan_done(f);
+	else if (job->run == run_verify && f->state == FREEZER_VERIFY)
+		verify_done(f);
+}
+
+static void target_job_done(struct freezer *f, const struct job *job, struct target *t)
+{
+	if (job->run == fsjob_thaw)
+		thaw_done(f, t);
+	else if (job->run == fsjob_sync && f->state == FREEZER_SYNC)
+		sync_done(f, t);
+	else if (job->run == fsjob_freeze && f->state == FREEZER_FREEZE)
+		freeze_done(f, t);
+}
+
 /**
  * freezer_job_done() - take a job's result
  * @f: the freezer
@@ -362,26 +304,17 @@ static void stuck_done(struct freezer *f, struct fsset *set)
 void freezer_job_done(struct freezer *f, struct job *job)
 {
 	bool on_set = job->run == run_build || job->run == run_verify;
-	struct target *t = on_set ? NULL : fsjob_target(job);
-	struct fsset *set = on_set ? set_of(job) : t->set;
+	struct fsset *set = on_set ? set_of(job) : fsjob_target(job)->set;
 	bool counts = atomic_load(&job->phase) == JOB_DONE;
 
 	set->in_flight--;
 	atomic_store(&job->phase, JOB_IDLE);
 	if (set != f->set)
 		stuck_done(f, set);
-	else if (!counts)
-		return;
-	else if (job->run == fsjob_thaw)
-		thaw_done(f, t);
-	else if (job->run == run_build && f->state == FREEZER_PLAN)
-		plan_done(f);
-	else if (job->run == fsjob_sync && f->state == FREEZER_SYNC)
-		sync_done(f, t);
-	else if (job->run == fsjob_freeze && f->state == FREEZER_FREEZE)
-		freeze_done(f, t);
-	else if (job->run == run_verify && f->state == FREEZER_VERIFY)
-		verify_done(f);
+	else if (counts && on_set)
+		set_job_done(f, job);
+	else if (counts)
+		target_job_done(f, job, fsjob_target(job));
 }
 
 /**
@@ -419,7 +352,7 @@ int freezer_thaw(struct freezer *f)
 {
 	if (f->state != FREEZER_FROZEN)
 		return -EINVAL;
-	begin_thaw(f, FREEZER_THAW_OK);
+	thaw_begin(f, FREEZER_THAW_OK);
 	return 0;
 }
 
@@ -439,7 +372,7 @@ void freezer_abort(struct freezer *f, const char *why)
 		return;
 	log_msg(LOG_WARNING, "%s: %s", f->state == FREEZER_FROZEN ? "thawing" : "stopping", why);
 	if (f->state == FREEZER_FROZEN)
-		begin_thaw(f, FREEZER_BROKEN);
+		thaw_begin(f, FREEZER_BROKEN);
 	else
 		fail(f, -ECANCELED);
 }
@@ -456,7 +389,7 @@ void freezer_tick(struct freezer *f)
 	if (f->state == FREEZER_IDLE || now < freezer_deadline(f))
 		return;
 	if (f->state == FREEZER_THAW && now >= f->thaw_deadline) {
-		give_up_thaws(f);
+		thaw_give_up(f);
 	} else if (f->state == FREEZER_THAW) {
 		f->patience = 0;
 		thaw_next(f);

@@ -25,7 +25,7 @@ struct target *fsjob_target(struct job *job)
 static void mark(struct target *t, enum target_mark mark)
 {
 	if (t->mark)
-		*t->mark = mark;
+		atomic_store(t->mark, mark);
 }
 
 static int guard(const struct target *t, unsigned long cmd)

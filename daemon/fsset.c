@@ -143,11 +143,11 @@ int fsset_open_mount(const struct sysops *ops, const struct mounts_fs *fs)
 {
 	int first = 0, fd;
 
-	for (int own = 1; own >= 0; own--)
+	for (int other = 0; other <= 1; other++)
 		for (size_t i = 0; i < fs->mounts; i++) {
 			const struct mounts_mount *mount = &fs->mount[i];
 
-			if (mount->deleted || mount->remote || (mount->pid == 0) != own)
+			if (mount->deleted || mount->remote || !!mount->pid != other)
 				continue;
 			fd = try_mount(ops, fs, mount);
 			if (fd >= 0)

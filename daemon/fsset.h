@@ -45,7 +45,7 @@ struct target {
 	int64_t sync_us;
 	int64_t freeze_us;
 	int64_t thaw_us;
-	volatile char *mark;	/* one of enum target_mark, in memory that outlives us; or NULL */
+	atomic_char *mark;	/* one of enum target_mark, in memory that outlives us; or NULL */
 };
 
 /* The module's device as the guard sees it; a worker in the kernel keeps it open. */
@@ -65,6 +65,7 @@ struct fsset {
 	struct guard *guard;	/* NULL without one */
 	uint32_t cookie;
 	struct mountview view;
+	atomic_llong *until;	/* hold deadline, in memory that outlives us; or NULL */
 	struct fsset *next;	/* in the list of those with a stuck job */
 	void *owner;		/* the freezer */
 };

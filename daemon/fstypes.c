@@ -52,6 +52,7 @@ static const struct {
 	{ FSTYPE_PSEUDO, pseudo },
 	{ FSTYPE_NETWORK, network },
 	{ FSTYPE_STACKED, stacked },
+	{ FSTYPE_UNKNOWN, NULL }
 };
 
 /**
@@ -64,7 +65,7 @@ enum fstype_kind fstype_kind(const char *type)
 	if (!strcmp(type, "fuse") || !strncmp(type, "fuse.", 5) ||
 	    !strcmp(type, "fuseblk") || !strncmp(type, "fuseblk.", 8))
 		return FSTYPE_FUSE;
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+	for (size_t i = 0; lists[i].types; i++)
 		for (const char * const *t = lists[i].types; *t; t++)
 			if (!strcmp(type, *t))
 				return lists[i].kind;

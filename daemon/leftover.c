@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include "log.h"
 
 #define RECORD		128	/* bytes; the first one is the mark, the last one a newline */
+#define UNTIL		112	/* in the first record, which is a header: the hold deadline, binary */
+#define LOCK_WAIT_MS	3000	/* for the guardian of a dead daemon to do its work */
 #define PATIENCE_MS	1000	/* for one thaw, before the next one runs beside it */
 
 /*
@@ -73,14 +76,6 @@ static void format_record(char *record, const char *fmt, ...)
 	record[RECORD - 1] = '\n';
 }
 
-static int write_header(const struct leftover *l)
-{
-	char record[RECORD];
-
-	format_record(record, "# %d", getpid());
-	return pwrite(l->fd, record, RECORD, 0) == RECORD ? 0 : -EIO;
-}
-
 /**
  * leftover_lock() - become the one daemon of this machine
  * @l: filled in
@@ -100,16 +95,20 @@ int leftover_lock(struct leftover *l, const char *dir)
 	l->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (l->fd < 0)
 		return -errno;
-	if (!flock(l->fd, LOCK_EX | LOCK_NB))
-		return 0;
-	pid = noted_pid(l->fd);
-	if (!pid || is_alive(pid)) {
-		log_msg(LOG_ERR, "another hv-vss-daemon is running (pid %d)", pid);
-		close(l->fd);
-		l->fd = -1;
-		return -EBUSY;
+	for (int waited = 0; flock(l->fd, LOCK_EX | LOCK_NB); waited += 50) {
+		pid = noted_pid(l->fd);
+		if (!pid || is_alive(pid)) {
+			log_msg(LOG_ERR, "another hv-vss-daemon is running (pid %d)", pid);
+			close(l->fd);
+			l->fd = -1;
+			return -EBUSY;
+		}
+		if (waited >= LOCK_WAIT_MS) {
+			log_msg(LOG_WARNING, "pid %d is dead, but hangs in the kernel", pid);
+			return 0;
+		}
+		usleep(50 * 1000);
 	}
-	log_msg(LOG_WARNING, "pid %d is dead, but one of its threads hangs in the kernel", pid);
 	return 0;
 }
 
@@ -194,23 +193,36 @@ static int rescue_all(struct rescue *all, size_t n, const struct sysops *ops)
 }
 
 /* In reverse order: the last one frozen may hold what the first one lies on. */
-static int rescue_noted(const char *notes, size_t records, const struct mounts *m,
-			const struct sysops *ops)
+static int rescue_noted(struct leftover *l, const char *notes, size_t records,
+			const struct mounts *m, const struct sysops *ops)
 {
-	struct rescue *all = calloc(records + 1, sizeof(*all));
 	size_t n = 0;
 	int err;
 
-	if (!all)
+	l->rescue = calloc(records + 1, sizeof(*l->rescue));
+	if (!l->rescue)
 		return -ENOMEM;
 	for (size_t i = records; i-- > 1;) {
-		all[n].fs = find_frozen(notes + i * RECORD, m);
-		n += !!all[n].fs;
+		l->rescue[n].fs = find_frozen(notes + i * RECORD, m);
+		n += !!l->rescue[n].fs;
 	}
-	err = rescue_all(all, n, ops);
-	if (err != -ETIMEDOUT)
-		free(all);
+	err = rescue_all(l->rescue, n, ops);
+	if (err == -ETIMEDOUT)
+		return err;
+	free(l->rescue);
+	l->rescue = NULL;
 	return err;
+}
+
+/* The file keeps its size: a daemon that is only stopped has it mapped. */
+static int unmark_all(const struct leftover *l, size_t records)
+{
+	const char none = MARK_NONE;
+
+	for (size_t i = 1; i < records; i++)
+		if (pwrite(l->fd, &none, 1, i * RECORD) != 1)
+			return -EIO;
+	return 0;
 }
 
 static int read_notes(const struct leftover *l, char **notes, size_t *records)
@@ -254,16 +266,26 @@ int leftover_thaw(struct leftover *l, const struct fsset_config *config, const s
 	if (!err && records > 1)
 		err = mountview_read(&view, &m);
 	if (!err && records > 1)
-		err = rescue_noted(notes, records, &m, ops);
+		err = rescue_noted(l, notes, records, &m, ops);
 	mountview_close(&view);
 	if (err != -ETIMEDOUT)
 		mounts_free(&m);
 	free(notes);
-	if (err)
-		return err;
-	if (ftruncate(l->fd, 0))
-		return -errno;
-	return write_header(l);
+	return err ? err : unmark_all(l, records);
+}
+
+/**
+ * leftover_until() - the hold deadline that is noted
+ * @l: with ->fd
+ * Return: 0 if nothing is frozen, LEFTOVER_SOON, or a time of the monotonic clock in us.
+ */
+int64_t leftover_until(const struct leftover *l)
+{
+	int64_t until;
+
+	if (pread(l->fd, &until, sizeof(until), UNTIL) != sizeof(until))
+		return 0;
+	return until;
 }
 
 static int map_notes(struct leftover *l, size_t records)
@@ -308,13 +330,17 @@ int leftover_note(struct leftover *l, struct fsset *set)
 	if (err)
 		return err;
 	format_record(l->map, "# %d", getpid());
+	set->until = (atomic_llong *)(l->map + UNTIL);
+	atomic_store(set->until, LEFTOVER_SOON);
 	for (size_t i = 0; i < set->n; i++) {
 		struct target *t = &set->target[i];
 		char *record = l->map + (i + 1) * RECORD;
 
 		format_record(record, "%c %u:%u %s %s", MARK_NONE, major(t->dev), minor(t->dev),
 			      t->type, t->path);
-		t->mark = record;
+		t->mark = (atomic_char *)record;
 	}
+	if (l->guardian > 0)
+		kill(l->guardian, SIGUSR2);
 	return 0;
 }

@@ -10,16 +10,24 @@
 
 #include "fsset.h"
 
+struct rescue;
+
 struct leftover {
 	const char *dir;	/* "/run/hv-vss" */
 	int fd;			/* of the notes, locked as long as we live; -1 */
 	char *map;
 	size_t size;
+	pid_t guardian;		/* to be told of notes, if any */
+	struct rescue *rescue;	/* belongs to workers that hang, if not NULL */
 };
+
+/* leftover_until(): something is about to be frozen */
+#define LEFTOVER_SOON	(-1)
 
 int leftover_lock(struct leftover *l, const char *dir);
 int leftover_thaw(struct leftover *l, const struct fsset_config *config,
 		  const struct sysops *ops);
+int64_t leftover_until(const struct leftover *l);
 int leftover_note(struct leftover *l, struct fsset *set);
 
 #endif

@@ -12,7 +12,7 @@
 
 #define LOG_LINES	512
 #define LOG_LINE_MAX	1000
-#define LOG_STACK	(64 * 1024)
+#define LOG_STACK	(64 * 1024L)
 
 struct log_line {
 	int len;

@@ -10,11 +10,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "guardian.h"
 #include "list.h"
 #include "log.h"
 #include "serve.h"
 
-#define HEAP	(4 * 1024 * 1024)	/* for the mount tables of a machine with thousands */
+#define HEAP	(4 * 1024 * 1024L)	/* for the mount tables of a machine with thousands */
 
 /* Descriptors 0 to 2 must exist, or the device could become our stderr. */
 static int ensure_standard_fds(void)
@@ -107,6 +108,14 @@ static int thaw_leftovers(const struct options *o)
 	return err;
 }
 
+static int guard_daemon(const struct options *o)
+{
+	int err;
+
+	err = log_start(STDERR_FILENO, getenv("JOURNAL_STREAM"), LOG_INFO);
+	return err ? err : guardian_run(o->guarded, &o->plan);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -120,6 +129,8 @@ int main(int argc, char **argv)
 			err = list_plan(&o.plan);
 		else if (o.action == ACTION_THAW_LEFTOVERS)
 			err = thaw_leftovers(&o);
+		else if (o.action == ACTION_GUARDIAN)
+			err = guard_daemon(&o);
 		else
 			err = serve_locked(&o);
 		if (err && err != -EBUSY)

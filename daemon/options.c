@@ -19,6 +19,7 @@ enum {
 	OPT_EXCLUDE,
 	OPT_EXIT_IF_ABSENT,
 	OPT_FREEZE_TIMEOUT,
+	OPT_GUARDIAN,
 	OPT_HOLD,
 	OPT_INCLUDE,
 	OPT_RUN_DIR,
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
 	{ "exit-if-absent", no_argument, NULL, OPT_EXIT_IF_ABSENT },
 	{ "foreground", no_argument, NULL, 'n' },
 	{ "freeze-timeout", required_argument, NULL, OPT_FREEZE_TIMEOUT },
+	{ "guardian", required_argument, NULL, OPT_GUARDIAN },
 	{ "help", no_argument, NULL, 'h' },
 	{ "hold", required_argument, NULL, OPT_HOLD },
 	{ "include", required_argument, NULL, OPT_INCLUDE },
@@ -97,8 +99,8 @@ static int add_pattern(char ***list, const char *name, char *text)
 	size_t n = 0;
 	char **more;
 
-	if (text[0] != '/' && text[0] != '*' && strncmp(text, "type:", 5) &&
-	    strncmp(text, "device:", 7)) {
+	if (text[0] != '/' && text[0] != '*' && strncmp(text, "type:", 5) != 0 &&
+	    strncmp(text, "device:", 7) != 0) {
 		fprintf(stderr, "hv-vss-daemon: --%s=%s: neither a path nor type:... nor "
 			"device:...\n", name, text);
 		return EXIT_USAGE;
@@ -129,6 +131,10 @@ static int apply(struct options *o, int opt)
 		return 0;
 	case OPT_FREEZE_TIMEOUT:
 		return parse_seconds("freeze-timeout", optarg, &o->freezer.freeze_us);
+	case OPT_GUARDIAN:
+		o->action = ACTION_GUARDIAN;
+		o->guarded = atoi(optarg);
+		return o->guarded > 0 ? 0 : EXIT_USAGE;
 	case OPT_HOLD:
 		return parse_seconds("hold", optarg, &o->freezer.hold_us);
 	case OPT_RUN_DIR:

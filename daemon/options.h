@@ -8,12 +8,14 @@ enum options_action {
 	ACTION_SERVE,
 	ACTION_LIST,
 	ACTION_THAW_LEFTOVERS,
+	ACTION_GUARDIAN,	/* how the daemon starts its guardian; not for people */
 };
 
 struct options {
 	enum options_action action;
 	const char *device;
 	const char *run_dir;
+	pid_t guarded;
 	bool verbose;
 	bool exit_if_absent;
 	struct fsset_config plan;

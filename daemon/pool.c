@@ -10,7 +10,7 @@
 #include "pool.h"
 
 #define POOL_MAX	128		/* threads, those that hang for good included */
-#define POOL_STACK	(192 * 1024)	/* libmount keeps a few path buffers on the stack */
+#define POOL_STACK	(192 * 1024L)	/* libmount keeps a few path buffers on the stack */
 
 struct queue {
 	struct job *first;

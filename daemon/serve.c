@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "guardian.h"
 #include "log.h"
 #include "serve.h"
 
@@ -105,7 +106,7 @@ static bool answer(struct server *s, bool ok)
 			op_name(frame->op), ok ? "success" : "failure");
 		return true;
 	}
-	log_msg(LOG_WARNING, "%s: the answer (%s) is refused: %s", op_name(frame->op),
+	log_msg(LOG_WARNING, "%s: nobody takes %s for it: %s", op_name(frame->op),
 		ok ? "success" : "failure", strerror(-err));
 	/* ESTALE: given up. EIO: the guard has found that not all of it is frozen. */
 	if (err != -ESTALE && err != -EIO)
@@ -139,10 +140,21 @@ static void report(void *ctx, enum freezer_event event)
 	status(s, s->stop ? "stopping" : "serving");
 }
 
+/* Without the kernel's guard a process has to do. */
+static void want_guardian(struct server *s)
+{
+	int err = device_guard(&s->device) ? 0 : guardian_start(s->leftover, &s->plan);
+
+	if (err)
+		log_msg(LOG_WARNING, "no guardian: %s; if this daemon is killed while file systems "
+			"are frozen, they stay so until it is started again", strerror(-err));
+}
+
 static void begin(struct server *s, bool check_only)
 {
 	int err;
 
+	want_guardian(s);
 	err = freezer_begin(&s->freezer, check_only, device_guard(&s->device),
 			    s->request.frame.cookie);
 	if (!err)
@@ -154,8 +166,8 @@ static void begin(struct server *s, bool check_only)
 
 /*
  * What the host gets to hear in odd situations:
- * - FREEZE or HOT_BACKUP while frozen: failure. The freeze stays as it is, it may be in use, and its
- *   own THAW gets a true answer; but it was not made for this request.
+ * - FREEZE or HOT_BACKUP while frozen: failure. The freeze stays as it is, it may be in use, and
+ *   its own THAW gets a true answer; but it was not made for this request.
  * - THAW with nothing frozen: failure. Either nothing was frozen at all, or not without a gap until
  *   now; both means that a backup made of it is not good. (A daemon that was restarted while
  *   frozen couldn't tell one from the other anyway.)

@@ -148,9 +148,9 @@ static void refusal_falls_back_on_the_same_descriptor(void **state)
 
 static void other_refusals_close(void **state)
 {
-	static const int errors[] = { -EBUSY, -ENODEV, -EBADF, -EIO };
+	static const int errors[] = { -EBUSY, -ENODEV, -EBADF, -EIO, 0 };
 
-	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+	for (size_t i = 0; errors[i]; i++) {
 		setup(state);
 		m.write_error[0] = errors[i];
 		assert_int_equal(device_open(&m.device), errors[i]);

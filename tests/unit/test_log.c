@@ -91,7 +91,7 @@ static void blocked_reader_does_not_block_us(void **state)
 	assert_int_equal(log_start(out[1], false, LOG_INFO), 0);
 	for (int i = 0; i < 5000; i++)
 		log_msg(LOG_INFO, "%0100d", i);
-	/* The pipe and the ring are full; the oldest lines of the ring have gone, and are counted. */
+	/* Pipe and ring are full; the oldest lines of the ring have gone, and are counted. */
 	for (int rest = 100; rest && !strstr(text, "04999\n"); rest--)
 		drain(text + strlen(text), sizeof(text) - strlen(text));
 	log_stop(1000);

@@ -21,7 +21,7 @@ void log_msg(int priority, const char *fmt, ...)
 	(void)fmt;
 }
 
-static char sysfs[] = "/tmp/hv-vss-sysfs-XXXXXX";
+static char sysfs[32] = "/tmp/hv-vss-sysfs-XXXXXX";
 
 static int make_sysfs(void **state)
 {
@@ -176,8 +176,8 @@ static void path_through_nfs_is_marked(void **state)
 
 static void policy_selects(void **state)
 {
-	char *exclude[] = { "/var/*", "type:xfs", NULL };
-	char *include[] = { "device:/dev/sd[ab]*", NULL };
+	char var[] = "/var/*", xfs[] = "type:xfs", ab[] = "device:/dev/sd[ab]*";
+	char *exclude[3] = { var, xfs }, *include[2] = { ab };
 	const struct mounts_policy without = { .exclude = exclude }, only = { .include = include };
 	struct mounts m;
 
@@ -197,7 +197,7 @@ static void nested_order_follows_what_lies_on_what(void **state)
 	struct mounts m;
 
 	(void)state;
-	/* two in /mnt/one/img in /data/img; a partition of a loop device in /mnt/crypt; crypt in / */
+	/* two in /mnt/one/img in /data/img; a loop device's partition in /mnt/crypt; that in / */
 	sys_add("devices/loop0/loop/backing_file", "/data/img\n");
 	sys_add("devices/loop1/loop/backing_file", "/mnt/one/img (deleted)\n");
 	sys_add("devices/loop2/loop/backing_file", "/mnt/crypt/disk.img\n");
@@ -370,10 +370,11 @@ static void nonsense_is_refused(void **state)
 		"28 1 8:2 / / rw,relatime shared:1 ext4 /dev/sda2 rw\n",
 		"28 1 8:2 / / rw,relatime - ext4 /dev/sda2 rw\n28 1\n",
 		"28 1 8 / / rw,relatime - ext4 /dev/sda2 rw\n",
+		NULL
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; bad[i]; i++) {
 		struct mounts m = { 0 };
 
 		assert_int_not_equal(add_string(&m, bad[i]), 0);

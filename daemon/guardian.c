@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guardian.h"
+#include "log.h"
+
+#define NOTES_FD	3
+#define LOOK_MS		500		/* between looks at the clock while something is frozen */
+#define GRACE_US	2000000LL	/* for the daemon itself to keep its hold deadline */
+
+static bool is_running(pid_t pid)
+{
+	return pid > 0 && !waitpid(pid, NULL, WNOHANG);
+}
+
+static int spawn(struct leftover *l, char **argv)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t all;
+	int err;
+
+	sigfillset(&all);
+	err = posix_spawn_file_actions_init(&actions);
+	if (err)
+		return -err;
+	err = posix_spawnattr_init(&attr);
+	if (err)
+		goto out_actions;
+	/* Until it is ready for them, signals must wait. */
+	err = posix_spawnattr_setsigmask(&attr, &all);
+	if (!err)
+		err = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	if (!err)
+		err = posix_spawn_file_actions_adddup2(&actions, l->fd, NOTES_FD);
+	if (!err)
+		err = posix_spawn(&l->guardian, "/proc/self/exe", &actions, &attr, argv, environ);
+	if (err)
+		l->guardian = 0;
+	posix_spawnattr_destroy(&attr);
+out_actions:
+	posix_spawn_file_actions_destroy(&actions);
+	return -err;
+}
+
+/**
+ * guardian_start() - have the guardian running
+ * @l: notes, locked
+ * @config: options of the plan, some of which it needs too
+ *
+ * Context: main thread, nothing frozen. The guardian is told of the death of this very thread.
+ * Return: 0, also if it runs already; or a negative errno.
+ */
+int guardian_start(struct leftover *l, const struct fsset_config *config)
+{
+	char name[] = "hv-vss-guardian", option[] = "--guardian", pid[16];
+	char own[] = "--this-namespace";
+	char *argv[] = { name, option, pid, config->own_namespace_only ? own : NULL, NULL };
+
+	if (l->fd < 0)
+		return -EBADF;
+	if (is_running(l->guardian))
+		return 0;
+	/* dup2() of a descriptor to itself would leave it close-on-exec. */
+	if (l->fd == NOTES_FD)
+		return -EINVAL;
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	return spawn(l, argv);
+}
+
+static bool overdue(const struct leftover *l, int64_t *until)
+{
+	*until = leftover_until(l);
+	return *until > 0 && sysops_real.now_us() > *until + GRACE_US;
+}
+
+static void watch(struct leftover *l, pid_t parent, const struct fsset_config *config,
+		  const sigset_t *signals)
+{
+	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
+	int64_t until = LEFTOVER_SOON, done = 0;
+
+	while (getppid() == parent) {
+		/* Before the first look anything may have happened. */
+		if (overdue(l, &until) && until != done) {
+			log_msg(LOG_ERR, "pid %d has not thawed in time", parent);
+			leftover_thaw(l, config, &sysops_real);
+			done = until;
+		}
+		sigtimedwait(signals, NULL, until && until != done ? &look : NULL);
+	}
+	leftover_thaw(l, config, &sysops_real);
+}
+
+/**
+ * guardian_run() - be the guardian
+ * @parent: the daemon
+ * @config: options of the plan
+ * Return: 0 or a negative errno.
+ */
+int guardian_run(pid_t parent, const struct fsset_config *config)
+{
+	struct leftover l = { .dir = "", .fd = NOTES_FD };
+	sigset_t all;
+
+	prctl(PR_SET_NAME, "hv-vss-guardian");
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	if (prctl(PR_SET_PDEATHSIG, SIGUSR1))
+		return -errno;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		log_msg(LOG_WARNING, "guardian: cannot lock memory: %s", strerror(errno));
+	watch(&l, parent, config, &all);
+	return 0;
+}

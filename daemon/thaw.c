@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+
+#include "fsjob.h"
+#include "log.h"
+#include "thaw.h"
+
+/**
+ * thaw_next() - submit the next thaw
+ * @f: the freezer, thawing
+ *
+ * In reverse order, one after the other unless one hangs.
+ */
+void thaw_next(struct freezer *f)
+{
+	bool waiting = false;
+
+	for (size_t i = f->set->n; i-- > 0;) {
+		struct target *t = &f->set->target[i];
+
+		if (job_awaited(&t->undo)) {
+			if (f->patience)
+				return;
+			waiting = true;
+		} else if (t->state == TARGET_FROZEN && !job_pending(&t->undo)) {
+			f->patience = f->ops->now_us() + f->config->patience_us;
+			freezer_submit(f, &t->undo, fsjob_thaw);
+			return;
+		}
+	}
+	if (!waiting)
+		freezer_thawed(f);
+}
+
+/**
+ * thaw_begin() - thaw all that is frozen
+ * @f: the freezer
+ * @goal: what to report afterwards
+ */
+void thaw_begin(struct freezer *f, enum freezer_event goal)
+{
+	f->state = FREEZER_THAW;
+	f->goal = goal;
+	f->at.thawing = f->ops->now_us();
+	f->thaw_deadline = f->at.thawing + f->config->thaw_us;
+	f->patience = 0;
+	thaw_next(f);
+}
+
+/**
+ * thaw_done() - take a thaw's result
+ * @f: the freezer
+ * @t: thawed, or not
+ */
+void thaw_done(struct freezer *f, struct target *t)
+{
+	t->state = TARGET_THAWED;
+	if (t->thaw_result) {
+		f->failed = true;
+		log_msg(LOG_ERR, "%s: %s", t->path,
+			t->thaw_result == -EINVAL ? "was thawed by somebody else" :
+			f->set->guard ? "was thawed by the kernel" : strerror(-t->thaw_result));
+	}
+	f->patience = 0;
+	if (f->state == FREEZER_THAW)
+		thaw_next(f);
+}
+
+/**
+ * thaw_give_up() - don't wait for the thaws any longer
+ * @f: the freezer, thawing
+ */
+void thaw_give_up(struct freezer *f)
+{
+	for (size_t i = 0; i < f->set->n; i++) {
+		struct target *t = &f->set->target[i];
+
+		if (t->state != TARGET_FROZEN)
+			continue;
+		if (!job_pending(&t->undo))
+			freezer_submit(f, &t->undo, fsjob_thaw);	/* better late than never */
+		if (job_abandon(&t->undo)) {
+			log_msg(LOG_CRIT, "%s: the thaw has not come back", t->path);
+			t->state = TARGET_STUCK;
+		} else {
+			t->state = TARGET_THAWED;
+		}
+		f->failed = true;
+	}
+	freezer_thawed(f);
+}
+

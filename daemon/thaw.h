@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The freezer's way back: used by freezer.c only, which has the rest of the state machine. */
+#ifndef HV_VSS_THAW_H
+#define HV_VSS_THAW_H
+
+#include "freezer.h"
+
+void thaw_begin(struct freezer *f, enum freezer_event goal);
+void thaw_next(struct freezer *f);
+void thaw_done(struct freezer *f, struct target *t);
+void thaw_give_up(struct freezer *f);
+
+/* freezer.c */
+void freezer_thawed(struct freezer *f);
+
+static inline bool job_pending(const struct job *job)
+{
+	return atomic_load(&job->phase) != JOB_IDLE;
+}
+
+static inline bool job_awaited(const struct job *job)
+{
+	return job_pending(job) && atomic_load(&job->phase) != JOB_ABANDONED;
+}
+
+static inline void freezer_submit(struct freezer *f, struct job *job,
+				  void (*run)(struct job *job))
+{
+	job->run = run;
+	f->set->in_flight++;
+	pool_submit(f->pool, job);
+}
+
+#endif
