@@ -21,6 +21,17 @@ static bool is_running(pid_t pid)
 	return pid > 0 && !waitpid(pid, NULL, WNOHANG);
 }
 
+/* Whatever else the daemon was started with is not meant for its guardian. */
+static char **environment(void)
+{
+	static char *kept[2];
+
+	for (char **e = environ; *e; e++)
+		if (!strncmp(*e, "JOURNAL_STREAM=", 15))
+			kept[0] = *e;
+	return kept;
+}
+
 static int spawn(struct leftover *l, char **argv)
 {
 	posix_spawn_file_actions_t actions;
@@ -42,7 +53,8 @@ static int spawn(struct leftover *l, char **argv)
 	if (!err)
 		err = posix_spawn_file_actions_adddup2(&actions, l->fd, NOTES_FD);
 	if (!err)
-		err = posix_spawn(&l->guardian, "/proc/self/exe", &actions, &attr, argv, environ);
+		err = posix_spawn(&l->guardian, "/proc/self/exe", &actions, &attr, argv,
+				  environment());
 	if (err)
 		l->guardian = 0;
 	posix_spawnattr_destroy(&attr);
@@ -63,7 +75,7 @@ int guardian_start(struct leftover *l, const struct fsset_config *config)
 {
 	char name[] = "hv-vss-guardian", option[] = "--guardian", pid[16];
 	char own[] = "--this-namespace";
-	char *argv[] = { name, option, pid, config->own_namespace_only ? own : NULL, NULL };
+	char *argv[5] = { name, option, pid, config->own_namespace_only ? own : NULL };
 
 	if (l->fd < 0)
 		return -EBADF;

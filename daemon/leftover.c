@@ -18,7 +18,7 @@
 #include "log.h"
 
 #define RECORD		128	/* bytes; the first one is the mark, the last one a newline */
-#define UNTIL		112	/* in the first record, which is a header: the hold deadline, binary */
+#define UNTIL		112	/* where the header, the first record, has the hold deadline */
 #define LOCK_WAIT_MS	3000	/* for the guardian of a dead daemon to do its work */
 #define PATIENCE_MS	1000	/* for one thaw, before the next one runs beside it */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fnmatch.h>
-#include <libmount.h>
+#include <libmount/libmount.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
