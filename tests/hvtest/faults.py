@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import build, cache, host, images, load
+from . import build, cache, host, images, kernels, load
 from .agent import Command, until
 from .guest import Guest
 from .stack import OURS, Stack
@@ -63,6 +63,8 @@ class Rig:
         self.stack = Stack(guest, module, daemon)
         self.writers: dict[str, load.Writer] = {}
         self.daemon: Command | None = None
+        # Seconds until everything must accept writes again; sanitizers have their own time.
+        self.limit = 10.0 if guest.kernel.suite in kernels.DEBUG else 1.0
 
     def set_up(self, file_systems: tuple[str, ...] = images.FILE_SYSTEMS) -> None:
         self.agent.run("/sbin/modprobe", "dm-mod")

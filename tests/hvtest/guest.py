@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 
 from . import build, cache, images, kernels, kmsg
-from .agent import Agent
+from .agent import Agent, Command
 from .host import Host
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
-BOOT_TIMEOUT = 60.0
+BOOT_TIMEOUT = 120.0
 
 
 class Guest:
@@ -33,9 +33,10 @@ class Guest:
         self.kernel = kernels.kernel(suite)
         self.disks = disks
         self.smp = smp
-        self._memory = memory
+        self._memory = max(memory, 1536 if suite in kernels.DEBUG else 0)
         self._readonly = readonly
-        self._append = append
+        # Interpreting the firmware's interrupt routing takes minutes with sanitizers.
+        self._append = append + (" panic_on_warn=1 acpi=noirq" if suite in kernels.DEBUG else "")
         self._host_properties = host_properties or {}
         self._directory = tempfile.TemporaryDirectory(prefix="hvtest.")
         self.path = Path(self._directory.name)
@@ -206,6 +207,24 @@ class Guest:
         if wrong:
             raise AssertionError("\n".join(["the guest is not healthy:", *wrong,
                                             self.describe()]))
+
+    def write_to(self, where: str) -> Command:
+        """Start to create a file; over once the file system accepts writes."""
+        return self.agent.start("sh", "-c", f"echo written > {where}/probe.$$")
+
+    def writable(self, places: list[str], timeout: float = 5) -> None:
+        """All of these file systems accept writes."""
+        writes = [self.write_to(place) for place in places]
+        for write in writes:
+            result = write.wait(timeout)
+            assert result.status == 0, result
+
+    def frozen(self, places: list[str]) -> None:
+        """None of these file systems accepts writes now. What is tried will be done once it can."""
+        writes = [self.write_to(place) for place in places]
+        self.agent.run("sleep", "0.5")
+        done = [str(write) for write in writes if write.over]
+        assert not done, f"not frozen: {done}"
 
     def bad_kernel_lines(self) -> list[str]:
         """Since the last call; from the log as the agent saw it and from the console."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import subprocess
 from dataclasses import dataclass
 from functools import cache as once
@@ -25,6 +26,11 @@ MORE = (
     "loop", "nbd", "dm-mod", "dm-flakey", "dm-delay", "dm-snapshot", "dm-crypt", "raid1",
     "xxhash_generic", "blake2b_generic", "sha256_generic",
 )
+
+
+def chosen(*default: str) -> tuple[str, ...]:
+    """Which kernels to test on: those of HV_VSS_KERNELS, say "kasan", instead of the default."""
+    return tuple(os.environ.get("HV_VSS_KERNELS", "").split()) or default
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,12 @@ class Stack:
             self.wait_serving()
         return self.daemon
 
+    def back_up(self) -> None:
+        """FREEZE and THAW, both answered with success."""
+        for op in ("freeze", "thaw"):
+            answer = self.guest.host.ask(op)
+            assert answer["status"] == host.OK, answer
+
     def wait_serving(self, timeout: float = 30) -> None:
         """Until the host gets a yes to "can you be backed up?"."""
         until(lambda: self.guest.host.ask("hot_backup")["status"] == host.OK, timeout,

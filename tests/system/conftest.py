@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from hvtest import disks
+from hvtest import disks, images
 from hvtest.guest import Guest
+from hvtest.stack import OURS, Stack
 
 
 @pytest.hookimpl(tryfirst=True)     # before xdist looks at the marks
@@ -25,6 +26,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if machine and not item.get_closest_marker("xdist_group"):
             name = f"{item.path.stem}-{machine}"
             item.add_marker(pytest.mark.xdist_group(name))
+
+
+FAILED = pytest.StashKey[bool]()
+# Where each file system of a guest with disks.new_set() is.
+ALL = ["/root", *(f"/data/{fs}" for fs in images.FILE_SYSTEMS)]
 
 
 class Machines:
@@ -54,6 +60,67 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     machines = Machines(tmp_path_factory.mktemp("machines"))
     yield machines
     machines.stop()
+
+
+class Shared:
+    """A guest that serves backups, for test after test; booted anew if one leaves it broken."""
+
+    def __init__(self, machines: Machines, machine: str) -> None:
+        self._machines = machines
+        self.suite, cpus, self._daemon = machine.split("-")
+        self._smp = int(cpus.removesuffix("cpu"))
+        self._stack: Stack | None = None
+
+    def stack(self) -> Stack:
+        if not self._stack:
+            guest = self._machines.boot(self.suite, smp=self._smp)
+            guest.mount_data()
+            self._stack = Stack(guest, OURS, self._daemon)
+            self._stack.load()
+            self._stack.start_daemon()
+        return self._stack
+
+    def drop(self) -> None:
+        self._stack = None
+        self._machines.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(machine: str, machines: Machines) -> Shared:
+    return Shared(machines, machine)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Lets fixtures see whether their test has failed."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+
+
+
+@pytest.fixture
+def stack(shared: Shared, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """Our module and a daemon, serving; the test must leave them so."""
+    stack = shared.stack()
+    yield stack
+    if request.node.stash.get(FAILED, True):
+        shared.drop()
+        return
+    try:
+        stack.wait_serving()
+        stack.back_up()
+        stack.guest.writable(ALL)
+        stack.guest.check()
+    except BaseException:
+        shared.drop()
+        raise
+
+
+@pytest.fixture
+def places() -> list[str]:
+    return list(ALL)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hvtest import faults, host
+from hvtest import faults, host, kernels
 from hvtest.agent import until
 from hvtest.stack import OURS, STOCK
 
@@ -35,7 +35,7 @@ STEPS = {
 DEADLY = ("KILL", "SEGV", "ABRT")
 
 
-@pytest.fixture(scope="module", params=["bookworm"])
+@pytest.fixture(scope="module", params=kernels.chosen("bookworm"))
 def machine(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -91,7 +91,7 @@ def test_daemon_dies(rig: faults.Rig, action: str, step: str) -> None:
     rig.daemon = None
     faults.record(faults.Row(f"SIG{action} at {step}", "ours", faults.word(freeze),
                              faults.word(thaw), f"{seconds:.2f}"))
-    assert seconds <= 1.0
+    assert seconds <= rig.limit
     assert (freeze["status"], thaw["status"]) == expected(STEPS[step], action)
     if action == "SEGV":        # the kernel's note of it is what was asked for
         rig.guest.bad_kernel_lines()
@@ -109,7 +109,7 @@ def test_daemon_is_told_to_stop(rig: faults.Rig, step: str) -> None:
                              faults.word(thaw), f"{seconds:.2f}"))
     assert (freeze["status"], thaw["status"]) == (host.OK, host.OK), result.err
     assert result.status == 0, result.err
-    assert seconds <= 1.0
+    assert seconds <= rig.limit
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -128,7 +128,7 @@ def test_daemon_is_stopped_in_its_tracks(rig: faults.Rig, step: str) -> None:
                              faults.word(thaw), f"hold limit + {seconds:.2f}"))
     daemon.kill(18)
     assert (freeze["status"], thaw["status"]) == expected(STEPS[step], "STOP")
-    assert seconds <= 1.0
+    assert seconds <= rig.limit
     until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "the daemon serves again")
     rig.backup_works()
 
@@ -143,7 +143,7 @@ def test_killed_while_frozen_nothing_is_left_and_the_next_backup_works(rig: faul
     thaw = rig.host.ask("thaw")
     faults.record(faults.Row("SIGKILL while frozen", "ours", "success", faults.word(thaw),
                              f"{seconds:.2f}"))
-    assert seconds <= 1.0
+    assert seconds <= rig.limit
     assert thaw["status"] == host.FAIL
 
 
@@ -165,7 +165,7 @@ def test_killed_inside_fifreeze(rig: faults.Rig) -> None:
     faults.record(faults.Row("SIGKILL inside FIFREEZE (disk hangs)", "ours", faults.word(freeze),
                              faults.word(thaw), f"{seconds:.2f}"))
     assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL)
-    assert seconds <= 1.0
+    assert seconds <= rig.limit
 
 
 def test_host_never_thaws(rig: faults.Rig) -> None:
@@ -178,7 +178,7 @@ def test_host_never_thaws(rig: faults.Rig) -> None:
     faults.record(faults.Row("host never thaws", "ours", faults.word(freeze), faults.word(thaw),
                              f"hold limit + {seconds:.2f}"))
     assert freeze["status"] == host.OK
-    assert seconds <= 1.0
+    assert seconds <= rig.limit
     assert thaw["status"] == host.FAIL, said
 
 
@@ -248,7 +248,7 @@ def test_one_fifreeze_hangs_for_good(rig: faults.Rig) -> None:
     faults.record(faults.Row("one FIFREEZE hangs for good", "ours", faults.word(freeze),
                              faults.word(thaw), f"deadline + {seconds:.2f} (the others)"))
     assert freeze["status"] == host.FAIL
-    assert seconds <= 1.0
+    assert seconds <= rig.limit
     assert again["status"] == host.FAIL
     assert late <= 2.0
     until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "the daemon serves again")

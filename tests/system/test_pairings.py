@@ -13,7 +13,7 @@ from hvtest.guest import Guest
 from hvtest.stack import OURS, STOCK, Stack
 
 
-@pytest.fixture(scope="module", params=kernels.SUITES)
+@pytest.fixture(scope="module", params=kernels.chosen(*kernels.SUITES))
 def machine(request: pytest.FixtureRequest) -> str:
     return request.param
 
