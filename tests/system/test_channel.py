@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The channel comes and goes: rescinded, refused, reset, unloaded, unbound; the guest rebooted. It
+works again without a hand, and nothing stays frozen."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from hvtest import host
+from hvtest.agent import until
+from hvtest.stack import DEVICE, Stack
+
+VSS_CLASS = "35fa2e29-ea23-4236-96ae-3a6ebacba440"
+
+
+@pytest.fixture(scope="module", params=["bookworm-2cpu-ours", "sid-1cpu-ours",
+                                        "bullseye-1cpu-ours", "trixie-2cpu-ours"])
+def machine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def rescind(stack: Stack) -> None:
+    """Take the channel away, until the guest has let it go."""
+    since = stack.guest.host.mark()
+    stack.guest.host.command("rescind")
+    stack.guest.host.wait("relid_released", timeout=10, since=since, channel="vss")
+
+
+def offer(stack: Stack) -> None:
+    """Offer it again, until the guest serves."""
+    since = stack.guest.host.mark()
+    stack.guest.host.command("offer")
+    stack.guest.host.wait("negotiated", since=since, channel="vss")
+    stack.wait_serving()
+
+
+def node_exists(stack: Stack) -> bool:
+    return "y" in stack.guest.agent.shell(f"if test -e {DEVICE}; then echo y; fi")
+
+
+# -- the host takes it away
+
+def test_rescind_while_idle(stack: Stack) -> None:
+    rescind(stack)
+    until(lambda: not node_exists(stack), 5, "the device node is gone")
+    assert stack.daemon and not stack.daemon.over
+    offer(stack)
+    stack.back_up()
+
+
+def test_rescind_while_a_read_blocks(stack: Stack) -> None:
+    stack.stop_daemon()
+    # Registers, takes the four bytes of the module's hello, then waits for a request.
+    reader = stack.guest.agent.start("sh", "-c", f"""
+        exec 3<>{DEVICE}
+        printf '\\201\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0' >&3
+        dd bs=12 count=1 <&3 >/dev/null 2>&1; echo registered
+        dd bs=12 count=1 <&3; echo ended""")
+    reader.wait_output("registered")
+    assert not reader.over
+    rescind(stack)
+    assert "ended" in reader.wait(2).out
+    assert "No such device" in reader.err
+    stack.start_daemon(wait=False)
+    offer(stack)
+
+
+@pytest.mark.parametrize("wait_released", [True, False])
+def test_rescind_while_frozen_thaws(stack: Stack, places, wait_released: bool) -> None:
+    control = stack.guest.host
+    assert control.ask("freeze")["status"] == host.OK
+    since = control.mark()
+    control.command("rescind")
+    if not wait_released:
+        control.command("offer", wait_released=False)
+    stack.guest.writable(places, timeout=2)
+    if wait_released:
+        control.wait("relid_released", timeout=10, since=since, channel="vss")
+        control.command("offer")
+    control.wait("negotiated", since=since, channel="vss")
+    stack.wait_serving()
+    assert control.ask("thaw")["status"] == host.FAIL
+
+
+def test_rescind_while_a_request_is_outstanding(stack: Stack, places) -> None:
+    assert stack.daemon
+    stack.daemon.kill(signal.SIGSTOP)
+    stack.guest.host.send("freeze")
+    rescind(stack)
+    stack.daemon.kill(signal.SIGCONT)
+    offer(stack)
+    stack.guest.writable(places)
+
+
+def test_channel_reset(stack: Stack) -> None:
+    since = stack.guest.host.mark()
+    stack.guest.host.command("channel_reset")
+    stack.guest.host.wait("negotiated", since=since, channel="vss")
+    stack.wait_serving()
+
+
+def test_rescind_and_offer_in_quick_succession(stack: Stack) -> None:
+    for _ in range(10):
+        since = stack.guest.host.mark()
+        stack.guest.host.command("channel_reset")
+        stack.guest.host.wait("opened", since=since, channel="vss")
+    stack.wait_serving()
+
+
+# -- opening it goes wrong
+
+def reload_with(stack: Stack, action: str) -> int:
+    """Load the module anew when the host does that at OPENCHANNEL. The time of it."""
+    stack.stop_daemon()
+    stack.rmmod()
+    since = stack.guest.host.mark()
+    stack.guest.host.command("next_open", action=action)
+    stack.insmod()
+    return since
+
+
+def test_refused_open_leaves_a_healthy_guest(stack: Stack) -> None:
+    since = reload_with(stack, "refuse")
+    stack.guest.host.wait("open", since=since, channel="vss")
+    assert not node_exists(stack)
+    stack.rmmod()
+    stack.insmod()
+    stack.guest.host.wait("negotiated", since=since, channel="vss")
+    stack.start_daemon()
+
+
+@pytest.mark.parametrize("action", ["rescind_after", "rescind_before_result"])
+def test_rescind_right_at_the_open(stack: Stack, action: str) -> None:
+    since = reload_with(stack, action)
+    stack.guest.host.wait("relid_released", since=since, channel="vss")
+    stack.start_daemon(wait=False)
+    offer(stack)
+
+
+# -- the guest lets it go
+
+def test_module_is_not_unloaded_under_the_daemon(stack: Stack) -> None:
+    assert stack.guest.agent.try_run("rmmod", "hv_vss").status != 0
+    stack.back_up()
+
+
+def test_module_is_unloaded_and_loaded_again(stack: Stack) -> None:
+    for _ in range(5):
+        stack.stop_daemon()
+        stack.rmmod()
+        since = stack.guest.host.mark()
+        stack.insmod()
+        stack.guest.host.wait("negotiated", since=since, channel="vss")
+        stack.start_daemon()
+    stack.back_up()
+
+
+def device(stack: Stack) -> str:
+    """Name of the VSS device on the VMBus."""
+    script = f"cd /sys/bus/vmbus/devices; grep -l {VSS_CLASS} */class_id"
+    return stack.guest.agent.shell(script).split("/")[0]
+
+
+def driver(stack: Stack) -> str:
+    link = f"/sys/bus/vmbus/devices/{device(stack)}/driver"
+    return stack.guest.agent.shell(f"if test -e {link}; then basename $(readlink {link}); fi"
+                                   ).strip()
+
+
+def bind(stack: Stack, action: str, name: str) -> None:
+    stack.guest.agent.shell(f"echo {device(stack)} > /sys/bus/vmbus/drivers/{name}/{action}")
+
+
+def test_unbind_while_frozen_thaws(stack: Stack, places) -> None:
+    assert stack.guest.host.ask("freeze")["status"] == host.OK
+    bind(stack, "unbind", "hv_vss")
+    stack.guest.writable(places, timeout=2)
+    bind(stack, "bind", "hv_vss")
+    stack.wait_serving()
+    assert stack.guest.host.ask("thaw")["status"] == host.FAIL
+
+
+def test_device_goes_to_hv_utils_and_back(stack: Stack) -> None:
+    control = stack.guest.host
+    bind(stack, "unbind", "hv_vss")
+    bind(stack, "bind", "hv_utils")
+    assert driver(stack) == "hv_utils"
+    stack.wait_serving()                # our daemon goes on, with the other driver
+    stack.back_up()
+    assert control.ask("hot_backup")["vss_flags"] == 0
+    stack.stop_daemon()                 # hv_utils waits for it when it is unbound
+    bind(stack, "unbind", "hv_utils")
+    bind(stack, "bind", "hv_vss")
+    stack.start_daemon()
+    assert control.ask("hot_backup")["vss_flags"] == 5
+
+
+def test_driver_override_keeps_hv_utils_away(stack: Stack) -> None:
+    agent = stack.guest.agent
+    where = f"/sys/bus/vmbus/devices/{device(stack)}"
+    agent.shell(f"echo hv_vss > {where}/driver_override")
+    bind(stack, "unbind", "hv_vss")
+    refused = agent.try_run("sh", "-c", f"echo {device(stack)} > /sys/bus/vmbus/drivers/hv_utils/bind")
+    assert refused.status != 0
+    agent.shell(f"echo {device(stack)} > /sys/bus/vmbus/drivers_probe")
+    assert driver(stack) == "hv_vss"
+    agent.shell(f"echo > {where}/driver_override")
+    stack.wait_serving()
+
+
+def test_hv_utils_keeps_the_other_services(stack: Stack) -> None:
+    for name in ("heartbeat", "shutdown"):
+        status = stack.guest.host.status(name)
+        assert status["state"] == "open" and status["negotiated"], status
+
+
+# -- the guest begins anew
+
+def serve_again(stack: Stack) -> None:
+    """After a boot of the guest."""
+    guest = stack.guest
+    guest.mount_data()
+    serving = Stack(guest, stack.module, stack.kind)
+    serving.load()
+    stack.daemon = serving.start_daemon()
+
+
+def test_reboot(stack: Stack) -> None:
+    stack.guest.reboot()
+    serve_again(stack)
+
+
+def test_machine_reset_while_frozen(stack: Stack) -> None:
+    guest = stack.guest
+    assert guest.host.ask("freeze")["status"] == host.OK
+    boots = len(guest.agent.hellos)
+    guest.reboots_expected += 1
+    guest.host.command("reset")
+    guest.wait_boot(boots + 1)
+    serve_again(stack)
+
+
+def test_panic_is_told_to_the_host(stack: Stack) -> None:
+    guest = stack.guest
+    boots, since = len(guest.agent.hellos), guest.host.mark()
+    guest.reboots_expected += 1
+    guest.agent.start("sh", "-c", "echo c > /proc/sysrq-trigger")
+    guest.host.wait("guest_crash", since=since)
+    guest.wait_boot(boots + 1)
+    assert guest.bad_kernel_lines()     # it was a crash, after all
+    serve_again(stack)
