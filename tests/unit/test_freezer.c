@@ -583,6 +583,24 @@ static void hung_thaw_does_not_hold_up_the_others(void **state)
 	assert_clean();
 }
 
+/* The deadline comes before everybody's turn: the others are thawed all the same. */
+static void thaw_deadline_leaves_none_out(void **state)
+{
+	(void)state;
+	begin(false);
+	m.config.patience_us = 30 * SECOND;
+	m.hang_call = 'T';
+	m.hang_fs = 3;
+	freezer_thaw(&m.freezer);
+	work();
+	assert_int_equal(m.thaws[2], 0);
+	pass(20 * SECOND);
+	assert_reported(2, FREEZER_THAW_FAILED);
+	assert_int_equal(m.thaws[0] + m.thaws[1] + m.thaws[2], 3);
+	come_back();
+	assert_clean();
+}
+
 static void hung_sync_fails_in_time(void **state)
 {
 	(void)state;
@@ -693,6 +711,7 @@ int main(void)
 		PLAIN(freeze_done_but_not_heard_of_is_thawed_once),
 		GUARD(freeze_done_but_not_heard_of_is_thawed_once),
 		PLAIN(hung_thaw_does_not_hold_up_the_others),
+		PLAIN(thaw_deadline_leaves_none_out),
 		PLAIN(hung_sync_fails_in_time),
 		PLAIN(hung_plan_fails_in_time),
 		PLAIN(new_mount_starts_over),

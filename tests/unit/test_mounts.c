@@ -254,6 +254,22 @@ static void root_on_a_loop_device_precedes_its_holder(void **state)
 	mounts_free(&m);
 }
 
+/* Since Linux 6.8 a table is sorted by mount id, and an initramfs may mount the root late. */
+static void root_is_last_wherever_it_is_listed(void **state)
+{
+	const struct mounts_policy none = { 0 };
+	struct mounts m = { 0 };
+
+	(void)state;
+	assert_int_equal(add_string(&m,
+				    "20 30 8:2 / /usr rw - ext4 /dev/sda2 rw\n"
+				    "30 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+				    "31 30 8:3 / /var rw - ext4 /dev/sda3 rw\n"), 0);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	assert_order(&m, "/var /usr /");
+	mounts_free(&m);
+}
+
 static void circle_is_broken_and_named(void **state)
 {
 	struct mounts m = { 0 };
@@ -417,6 +433,7 @@ int main(void)
 		cmocka_unit_test(nested_order_follows_what_lies_on_what),
 		cmocka_unit_test(order_holds_across_unfreezable),
 		cmocka_unit_test(root_on_a_loop_device_precedes_its_holder),
+		cmocka_unit_test(root_is_last_wherever_it_is_listed),
 		cmocka_unit_test(circle_is_broken_and_named),
 		cmocka_unit_test(covered_mount_point_does_not_hold_the_file),
 		cmocka_unit_test(odd_names_are_decoded),
