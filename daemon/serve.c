@@ -10,6 +10,7 @@
 #include "guardian.h"
 #include "log.h"
 #include "serve.h"
+#include "words.h"
 
 #define SECOND		1000000LL	/* in us */
 #define RETRY_US	(SECOND / 4)	/* between attempts to open the device */
@@ -35,42 +36,6 @@ struct server {
 	int64_t fed;			/* the watchdog */
 	int open_error;			/* logged already */
 };
-
-static const char *op_name(unsigned int op)
-{
-	switch (op) {
-	case HV_VSS_OP_HOT_BACKUP:
-		return "HOT_BACKUP";
-	case HV_VSS_OP_FREEZE:
-		return "FREEZE";
-	case HV_VSS_OP_THAW:
-		return "THAW";
-	case HV_VSS_OP_CANCEL:
-		return "CANCEL";
-	default:
-		return "unknown operation";
-	}
-}
-
-static const char *cancel_reason(uint32_t reason)
-{
-	switch (reason) {
-	case HV_VSS_CANCEL_TIMEOUT:
-		return "the kernel has told the host that it failed";
-	case HV_VSS_CANCEL_HOLD:
-		return "frozen for too long, the kernel has thawed";
-	case HV_VSS_CANCEL_RESCIND:
-		return "the host takes the service away";
-	case HV_VSS_CANCEL_SUSPEND:
-		return "the guest is about to hibernate";
-	case HV_VSS_CANCEL_RESET:
-		return "the host began anew";
-	case HV_VSS_CANCEL_FOREIGN_THAW:
-		return "somebody else has thawed";
-	default:
-		return "cancelled by the kernel";
-	}
-}
 
 static void status(const struct server *s, const char *what)
 {
@@ -103,10 +68,10 @@ static bool answer(struct server *s, bool ok)
 	err = device_reply(&s->device, frame->cookie, ok ? HV_VSS_S_OK : HV_VSS_E_FAIL);
 	if (!err) {
 		log_msg(ok ? LOG_DEBUG : LOG_WARNING, "%s: answered with %s",
-			op_name(frame->op), ok ? "success" : "failure");
+			words_op(frame->op), ok ? "success" : "failure");
 		return true;
 	}
-	log_msg(LOG_WARNING, "%s: nobody takes %s for it: %s", op_name(frame->op),
+	log_msg(LOG_WARNING, "%s: nobody takes %s for it: %s", words_op(frame->op),
 		ok ? "success" : "failure", strerror(-err));
 	/* ESTALE: given up. EIO: the guard has found that not all of it is frozen. */
 	if (err != -ESTALE && err != -EIO)
@@ -159,7 +124,7 @@ static void begin(struct server *s, bool check_only)
 			    s->request.frame.cookie);
 	if (!err)
 		return;
-	log_msg(LOG_ERR, "%s: %s", op_name(s->request.frame.op), s->freezer.stuck ?
+	log_msg(LOG_ERR, "%s: %s", words_op(s->request.frame.op), s->freezer.stuck ?
 		"a call of an earlier freeze still hangs in the kernel" : strerror(-err));
 	answer(s, false);
 }
@@ -179,11 +144,9 @@ static void dispatch(struct server *s, const struct hv_vss_request *request)
 
 	s->request = *request;
 	s->busy = true;
-	log_msg(LOG_DEBUG, "%s (cookie %u, flags %#x, %u LUNs)", op_name(op),
-		request->frame.cookie, op == HV_VSS_OP_FREEZE ? request->flags :
-		request->frame.arg, request->lun_count);
+	words_log_request(request);
 	if ((op == HV_VSS_OP_FREEZE || op == HV_VSS_OP_HOT_BACKUP) && frozen) {
-		log_msg(LOG_WARNING, "%s: refused, already frozen", op_name(op));
+		log_msg(LOG_WARNING, "%s: refused, already frozen", words_op(op));
 		answer(s, false);
 	} else if (op == HV_VSS_OP_FREEZE || op == HV_VSS_OP_HOT_BACKUP) {
 		begin(s, op == HV_VSS_OP_HOT_BACKUP);
@@ -191,7 +154,7 @@ static void dispatch(struct server *s, const struct hv_vss_request *request)
 		freezer_thaw(&s->freezer);
 	} else {
 		log_msg(LOG_WARNING, op == HV_VSS_OP_THAW ? "%s: nothing is frozen" :
-			"%s: refused", op_name(op));
+			"%s: refused", words_op(op));
 		answer(s, false);
 	}
 }
@@ -201,7 +164,7 @@ static void cancel(struct server *s, uint32_t reason)
 	/* A thaw that has come too late is to be finished all the same. */
 	s->busy = false;
 	s->queued = false;
-	freezer_abort(&s->freezer, cancel_reason(reason));
+	freezer_abort(&s->freezer, words_cancel(reason));
 }
 
 static void read_device(struct server *s)

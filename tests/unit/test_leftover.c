@@ -125,7 +125,7 @@ static void assert_thawed(int n, const char *path)
 static void only_marked_ones_are_thawed_in_reverse(void **state)
 {
 	(void)state;
-	/* The notes lie in the file system of "/" here or not; that must not matter to this test. */
+	/* Whether the notes lie in the file system of "/" must not matter to this test. */
 	m.set->target[0].dev++;
 	assert_int_equal(leftover_note(&m.leftover, m.set), 0);
 	mark(1, MARK_FROZEN);

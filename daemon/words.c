@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+
+#include "log.h"
+#include "words.h"
+
+/**
+ * words_op() - name an operation
+ * @op: HV_VSS_OP_...
+ * Return: its name.
+ */
+const char *words_op(unsigned int op)
+{
+	switch (op) {
+	case HV_VSS_OP_HOT_BACKUP:
+		return "HOT_BACKUP";
+	case HV_VSS_OP_FREEZE:
+		return "FREEZE";
+	case HV_VSS_OP_THAW:
+		return "THAW";
+	case HV_VSS_OP_CANCEL:
+		return "CANCEL";
+	default:
+		return "unknown operation";
+	}
+}
+
+/**
+ * words_cancel() - say why the kernel has cancelled a request
+ * @reason: enum hv_vss_cancel
+ * Return: words for the log.
+ */
+const char *words_cancel(uint32_t reason)
+{
+	switch (reason) {
+	case HV_VSS_CANCEL_TIMEOUT:
+		return "the kernel has told the host that it failed";
+	case HV_VSS_CANCEL_HOLD:
+		return "frozen for too long, the kernel has thawed";
+	case HV_VSS_CANCEL_RESCIND:
+		return "the host takes the service away";
+	case HV_VSS_CANCEL_SUSPEND:
+		return "the guest is about to hibernate";
+	case HV_VSS_CANCEL_RESET:
+		return "the host began anew";
+	case HV_VSS_CANCEL_FOREIGN_THAW:
+		return "somebody else has thawed";
+	case HV_VSS_CANCEL_HOST:
+		return "the host doesn't wait for the freeze any longer";
+	case HV_VSS_CANCEL_EARLY_THAW:
+		return "the freeze has ended before the host asked";
+	default:
+		return "cancelled by the kernel";
+	}
+}
+
+static const char *bus_name(unsigned int type)
+{
+	return type == 1 ? "SCSI" : type == 2 ? "IDE" : "unknown bus";
+}
+
+/* A GUID on the wire: the first three fields are little endian. */
+static void format_guid(char *text, size_t size, const __u8 *g)
+{
+	snprintf(text, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 g[3], g[2], g[1], g[0], g[5], g[4], g[7], g[6], g[8], g[9], g[10], g[11], g[12],
+		 g[13], g[14], g[15]);
+}
+
+/**
+ * words_log_request() - log a request in detail, with the disks that the host will snapshot
+ * @request: from the device
+ */
+void words_log_request(const struct hv_vss_request *request)
+{
+	const struct hv_vss_frame *frame = &request->frame;
+
+	log_msg(LOG_DEBUG, "%s (cookie %u, flags %#x, %u disks)", words_op(frame->op),
+		frame->cookie, frame->op == HV_VSS_OP_FREEZE ? request->flags : frame->arg,
+		request->lun_count);
+	for (unsigned int i = 0; i < request->lun_count && i < HV_VSS_LUN_MAX; i++) {
+		const struct hv_vss_lun *lun = &request->luns[i];
+		char guid[40];
+
+		format_guid(guid, sizeof(guid), lun->controller);
+		log_msg(LOG_DEBUG, "disk %u: %s %s port %u target %u lun %u", i,
+			bus_name(lun->bus_type), guid, lun->port, lun->target, lun->lun);
+	}
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The device protocol in words, for the log. */
+#ifndef HV_VSS_WORDS_H
+#define HV_VSS_WORDS_H
+
+#include <stdint.h>
+
+#include "../include/uapi/hv_vss.h"
+
+const char *words_op(unsigned int op);
+const char *words_cancel(uint32_t reason);
+void words_log_request(const struct hv_vss_request *request);
+
+#endif
