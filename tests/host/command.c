@@ -186,8 +186,24 @@ static void cmd_heartbeat(struct hv_host *host, struct hv_args *a, QDict *reply)
 	hv_ic_beat_start(host);
 }
 
+/* The judge on its own: a test of the checks needs no guest that makes the mistakes. */
+static void cmd_check(struct hv_host *host, struct hv_args *a, QDict *reply)
+{
+	struct hv_request req = { 0 };
+	uint32_t len;
+	g_autofree uint8_t *packet = hv_arg_hex(a, "answer", &len);
+
+	req.data = hv_arg_hex(a, "sent", &req.len);
+	if (len < sizeof(struct vmpkt_desc))
+		hv_args_error(a, "\"answer\" has no descriptor");
+	if (!a->err)
+		qdict_put(reply, "problems", hv_check_answer(&req, packet, len));
+	g_free(req.data);
+}
+
 static void cmd_reset(struct hv_host *host, struct hv_args *a, QDict *reply)
 {
+	host->reset_asked = true;
 	qemu_system_reset_request(SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
 }
 
@@ -211,6 +227,7 @@ static const struct command {
 	{ "quiet", cmd_quiet },
 	{ "capture", cmd_capture },
 	{ "heartbeat", cmd_heartbeat },
+	{ "check", cmd_check },
 	{ "reset", cmd_reset },
 	{ "quit", cmd_quit },
 };

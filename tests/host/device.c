@@ -79,12 +79,16 @@ static void host_reset(void *opaque)
 {
 	struct hv_host *host = opaque;
 	struct hv_msg *msg;
+	bool tell;
 	QDict *ev;
 
 	while ((msg = QSIMPLEQ_FIRST(&host->posted))) {
 		QSIMPLEQ_REMOVE_HEAD(&host->posted, next);
 		g_free(msg);
 	}
+	/* Not power on, nor the second reset by which the firmware begins after a first. */
+	tell = host->reset_asked || host->guest_os_id;
+	host->reset_asked = false;
 	ev = hv_event("machine_reset");
 	qdict_put(ev, "dropped", hv_channel_drop_all(host));
 	hv_gpadl_drop_all(host);
@@ -94,12 +98,10 @@ static void host_reset(void *opaque)
 	host->vcpu = 0;
 	host->conn_id_valid = false;
 	host->crashed = false;
-	/* The first one is power on. */
-	if (host->started)
+	if (tell)
 		hv_event_send(host, ev);
 	else
 		qobject_unref(ev);
-	host->started = true;
 }
 
 static bool parse_properties(struct hv_host *host, Error **errp)

@@ -204,7 +204,7 @@ struct hv_host {
 	bool quiet;
 	bool capture;
 	bool crashed;
-	bool started;
+	bool reset_asked;
 	uint64_t last_seq;
 
 	/* Set by the guest, gone at reset. */
