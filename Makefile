@@ -13,6 +13,7 @@ VERSION	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 prefix		?= /usr
 sbindir		?= $(prefix)/sbin
 libdir		?= $(prefix)/lib
+helperdir	?= $(prefix)/lib/$(NAME)
 mandir		?= $(prefix)/share/man
 usrsrcdir	?= $(prefix)/src
 udevdir		?= $(libdir)/udev/rules.d
@@ -62,7 +63,7 @@ drop = rm -f "$(DESTDIR)$(strip $(2))/$(or $(3),$(notdir $(1)))"
 
 # Run with put to install and with drop to remove.
 define module_files
-	$(call $(1),systemd/hv-vss-bind,$(libdir)/$(NAME))
+	$(call $(1),systemd/hv-vss-bind,$(helperdir))
 	$(call $(1),systemd/hv-vss-bind.service,$(unitdir))
 	$(call $(1),systemd/60-hv-vss.rules,$(udevdir))
 	$(call $(1),systemd/hv-vss.modprobe.conf,$(modprobedir),hv-vss.conf)
@@ -117,7 +118,7 @@ endif
 	rm -rf "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)"
 	$(call module_files,drop)
 	$(call daemon_files,drop)
-	rmdir "$(DESTDIR)$(libdir)/$(NAME)" "$(DESTDIR)$(unitdir)/hypervvssd.service.d" \
+	rmdir "$(DESTDIR)$(helperdir)" "$(DESTDIR)$(unitdir)/hypervvssd.service.d" \
 		"$(DESTDIR)$(unitdir)/hv_vss_daemon.service.d"
 ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; udevadm control --reload; fi

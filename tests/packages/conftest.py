@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Systems to install into, and what is installed."""
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import guest_system  # noqa: E402  pylint: disable=wrong-import-position,import-error
+
+TOP = HERE.parents[1]
+
+
+@pytest.fixture(scope="session")
+def version() -> str:
+    """The version of this tree, from the one place that holds it."""
+    return subprocess.run(["make", "-s", "version"], cwd=TOP, check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+@pytest.fixture(params=guest_system.SUITES)
+def system(request, tmp_path):
+    """A fresh system of each Debian suite."""
+    return guest_system.GuestSystem(request.param, tmp_path / "system")
+
+
+@pytest.fixture
+def dkms_source(tmp_path, version):
+    """The tree that dkms builds from, as `make install` puts it in place."""
+    subprocess.run(["make", "-s", "install-dkms-source", f"DESTDIR={tmp_path / 'source'}"],
+                   cwd=TOP, check=True)
+    return tmp_path / f"source/usr/src/hv-vss-{version}"
+
+
+# How dkms, and the files that it reads, deal with kernels, versions and failures does not depend on
+# what is compiled: most of it is tried with this, which takes a second.
+TINY = {
+    "src/Kbuild": "obj-m := hv_vss.o\n"
+                  "ccflags-y := -DV='\"$(shell sed -n 's/^PACKAGE_VERSION=\"\\(.*\\)\"/\\1/p' "
+                  "$(src)/../dkms.conf)\"'\n",
+    "src/hv_vss.c": "#include <linux/module.h>\n"
+                    "MODULE_LICENSE(\"GPL\");\n"
+                    "MODULE_DESCRIPTION(\"stand-in\");\n"
+                    "MODULE_VERSION(V);\n",
+}
+
+
+@pytest.fixture
+def tiny_source(tmp_path):
+    """The files that dkms reads, with a module that does nothing."""
+    where = tmp_path / "tiny"
+    for name in ("Makefile", "dkms.conf", "src/dkms-pre-build"):
+        (where / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOP / name, where / name)
+    for name, text in TINY.items():
+        (where / name).write_text(text)
+    return where

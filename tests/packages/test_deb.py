@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The Debian packages: built, checked, and installed beside the distribution's own daemons."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+UNIT = "/lib/systemd/system/hv-vss-daemon.service"
+OURS = "/usr/sbin/hv-vss-daemon"
+THEIRS = "/usr/sbin/hv_vss_daemon"
+
+
+def build(suite, *more):
+    """Build the packages of a suite; returns where they are."""
+    done = subprocess.run([HERE / "build-deb", suite, *more], check=True, stdout=subprocess.PIPE,
+                          text=True)
+    return pathlib.Path(done.stdout.strip())
+
+
+@pytest.fixture(name="guest")
+def guest_fixture(system):
+    """A system with our packages in /ours and the distribution's daemons in /debs."""
+    system.copy_in(build(system.suite), "/ours")
+    return system
+
+
+def install(guest, what):
+    """Install package files."""
+    return guest.sh(f"dpkg -i {what}")
+
+
+def newer(guest, deb, version, edit=":"):
+    """The same package as a higher version, edited; returns its path."""
+    guest.sh(f"""
+        rm -rf /tmp/new && dpkg-deb -R {deb} /tmp/new
+        sed -i 's/^Version: .*/Version: {version}/' /tmp/new/DEBIAN/control
+        cd /tmp/new && {edit}
+        dpkg-deb -b /tmp/new /tmp/new-{version}.deb
+    """)
+    return f"/tmp/new-{version}.deb"
+
+
+def serving(guest):
+    """The program that hv-vss-daemon.service would run; None if there is no such unit."""
+    done = guest.run(f"cat {UNIT} /usr{UNIT}")
+    found = set(re.findall(r"^ExecStart=(\S+)", done.stdout, re.M))
+    assert len(found) <= 1
+    return found.pop() if found else None
+
+
+def changed(guest, package):
+    """Files that are not as they were packaged; these systems have no documentation."""
+    lines = guest.run(f"dpkg -V {package}").stdout.splitlines()
+    return [line for line in lines if not re.search("/usr/share/(doc|man)(/|$)", line)]
+
+
+def theirs_is_whole(guest):
+    """hyperv-daemons is as it was packaged (its unit aside), and KVP is wanted by its device."""
+    rules = guest.sh("cat /lib/udev/rules.d/60-hyperv-daemons.rules")
+    return not changed(guest, "hyperv-daemons") and "hv-kvp-daemon.service" in rules and \
+        guest.exists("/lib/systemd/system/hv-kvp-daemon.service")
+
+
+def wanted(guest):
+    """The service that udev's rules, in their order, leave wanted for the backup device."""
+    rules = guest.sh("cd /lib/udev/rules.d; for f in $(ls | sort); do cat $f; echo; done")
+    result = []
+    for line in rules.splitlines():
+        match = re.search(r'KERNEL=="vmbus/hv_vss".*ENV\{SYSTEMD_WANTS\}(\+?=)"([^"]*)"', line)
+        if match:
+            result = (result if match.group(1) == "+=" else []) + [match.group(2)]
+    return result
+
+
+HYPERV = "/debs/hyperv-daemons_*.deb"
+DAEMON = "/ours/hv-vss-daemon_*.deb"
+
+
+def test_ours_after_theirs_and_removed_again(guest):
+    install(guest, HYPERV)
+    assert serving(guest) == THEIRS
+    install(guest, DAEMON)
+    assert serving(guest) == OURS
+    assert wanted(guest) == ["hv-vss-daemon.service"]
+    assert theirs_is_whole(guest)
+    guest.sh("dpkg -r hv-vss-daemon")
+    assert serving(guest) == THEIRS
+    assert changed(guest, "hyperv-daemons") == []
+    guest.sh("dpkg -P hv-vss-daemon")
+    assert guest.sh("dpkg-divert --list '*hv-vss*'") == ""
+    assert serving(guest) == THEIRS
+
+
+def test_theirs_after_ours_and_ours_purged(guest):
+    install(guest, DAEMON)
+    install(guest, HYPERV)
+    assert serving(guest) == OURS
+    assert theirs_is_whole(guest)
+    guest.sh("dpkg -P hv-vss-daemon")
+    assert serving(guest) == THEIRS
+    assert changed(guest, "hyperv-daemons") == []
+
+
+@pytest.mark.parametrize("action", ["-r", "-P"], ids=["removed", "purged"])
+def test_theirs_gone_leaves_ours(guest, action):
+    install(guest, HYPERV)
+    install(guest, DAEMON)
+    guest.sh(f"dpkg {action} hyperv-daemons")
+    assert serving(guest) == OURS
+    assert changed(guest, "hv-vss-daemon") == []
+    assert not guest.exists(f"{UNIT}.hyperv-daemons")
+    guest.sh("dpkg -P hv-vss-daemon")
+    assert serving(guest) is None
+    assert guest.sh("dpkg-divert --list '*hv-vss*'") == ""
+
+
+def test_upgrades_of_either_keep_ours(guest):
+    install(guest, HYPERV)
+    install(guest, DAEMON)
+    install(guest, newer(guest, HYPERV, "99.1"))
+    assert serving(guest) == OURS
+    install(guest, newer(guest, DAEMON, "99.2"))
+    assert serving(guest) == OURS
+    assert theirs_is_whole(guest)
+    # A unit that moves to /usr/lib, as between bookworm and trixie.
+    move = "if [ -d lib ]; then cp -a lib usr/ && rm -r lib; fi"
+    install(guest, newer(guest, HYPERV, "99.3", move))
+    assert serving(guest) == OURS
+    install(guest, newer(guest, DAEMON, "99.4", move))
+    assert serving(guest) == OURS
+    assert changed(guest, "hv-vss-daemon") == []
+    guest.sh("dpkg -P hv-vss-daemon")
+    assert serving(guest) == THEIRS
+    assert changed(guest, "hyperv-daemons") == []
+
+
+def test_upgrade_of_theirs_tells_ours(guest):
+    install(guest, DAEMON)
+    done = install(guest, HYPERV)
+    assert "Processing triggers for hv-vss-daemon" in done
+
+
+def test_module_package_through_its_life(guest, version):
+    before = guest.sh("find /etc /lib/modules /usr/lib/modules /usr/src /var/lib/dkms | sort")
+    done = install(guest, "/ours/hv-vss-dkms_*.deb")
+    assert "DKMS" in done
+    assert version in guest.sh(f"modinfo -k {guest.kernel} -F version hv_vss")
+    # hv_utils first asks for hv_vss.
+    plan = guest.sh(f"modprobe -S {guest.kernel} --show-depends hv_utils")
+    names = [pathlib.Path(line.split()[1]).name.split(".")[0] for line in plan.splitlines()
+             if line.startswith("insmod")]
+    assert "hv_utils" in names
+    config = guest.sh(f"modprobe -S {guest.kernel} --showconfig")
+    assert "softdep hv_utils pre: hv_vss" in config
+
+    install(guest, newer(guest, "/ours/hv-vss-dkms_*.deb", f"{version}+1"))
+    assert version in guest.sh(f"modinfo -k {guest.kernel} -F version hv_vss")
+
+    broken = newer(guest, "/ours/hv-vss-dkms_*.deb", f"{version}+2",
+                   "echo '#error no' >> usr/src/hv-vss-*/src/ic.c")
+    done = install(guest, broken)
+    assert "Backups go on with the kernel's own driver" in done or "skipped" in done \
+        or "includes a BUILD_EXCLUSIVE" in done or "bad exit status: 77" in done
+    assert guest.sh("dpkg-query -W -f '${Status}' hv-vss-dkms") == "install ok installed"
+    assert guest.run(f"modinfo -k {guest.kernel} hv_vss").returncode != 0
+    # Nobody minds that the module is missing: hv_utils is loaded all the same.
+    guest.sh(f"modprobe -S {guest.kernel} --show-depends hv_utils")
+
+    guest.sh("dpkg -P hv-vss-dkms")
+    after = guest.sh("find /etc /lib/modules /usr/lib/modules /usr/src /var/lib/dkms | sort")
+    left = set(after.split()) - set(before.split())
+    # The machine's signing key stays, and what depmod writes.
+    assert {path for path in left if "/modules." not in path and "/mok." not in path
+            and path != "/var/lib/dkms/dkms_dbversion"} <= {
+                f"{base}/{guest.kernel}/updates{more}" for base in
+                ("/lib/modules", "/usr/lib/modules") for more in ("", "/dkms")}
+
+
+def test_lintian_has_nothing_to_say():
+    packages = build("bookworm")
+    done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning",
+                           *packages.glob("*.changes")],
+                          capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    assert not list((TOP / "debian").glob("*lintian-overrides"))
+
+
+def test_packages_are_reproducible():
+    first, second = build("bookworm"), build("bookworm", "again")
+    names = sorted(path.name for path in first.iterdir()
+                   if path.suffix in (".deb", ".dsc", ".xz"))
+    assert len(names) == 5
+    different = [name for name in names
+                 if (first / name).read_bytes() != (second / name).read_bytes()]
+    assert different == []
+
+
+def test_version_is_the_same_everywhere(version):
+    changelog = (TOP / "debian/changelog").read_text()
+    assert re.match(rf"hv-vss \({re.escape(version)}\) ", changelog)
+    for page in ("src/hv_vss.4", "daemon/hv-vss-daemon.8"):
+        assert f'"hv-vss {version}"' in (TOP / page).read_text(), page
+    spec = (TOP / "rpm/hv-vss.spec").read_text()
+    assert re.search(rf"^Version: +{re.escape(version)}$", spec, re.M)
+    assert re.search(rf" {re.escape(version)}-1$", spec, re.M), "the spec's %changelog"
