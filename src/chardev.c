@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 #include "chardev.h"
 #include "compat.h"
+#include "engine.h"
 #include "service.h"
 
 /* What belongs to an open file. Outlives the service if it must. */
@@ -35,12 +36,15 @@ static int hv_vss_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	mutex_init(&f->read_lock);
 	mutex_lock(&hvs->lock);
+	/* One that died, but can't close yet, need not be waited for. */
+	if (hvs->owner && hv_vss_service_gone(hvs))
+		hv_vss_service_closed(hvs);
 	if (hvs->dead)
 		ret = -ENODEV;
-	else if (hvs->opened)
+	else if (hvs->owner)
 		ret = -EBUSY;
 	else
-		hvs->opened = true;
+		hvs->owner = f;
 	mutex_unlock(&hvs->lock);
 	if (ret) {
 		kfree(f);
@@ -57,12 +61,18 @@ static int hv_vss_release(struct inode *inode, struct file *file)
 	struct hv_vss_device *hvs = f->hvs;
 
 	mutex_lock(&hvs->lock);
-	hv_vss_service_closed(hvs);
-	hvs->opened = false;
+	if (hvs->owner == f)
+		hv_vss_service_closed(hvs);
 	mutex_unlock(&hvs->lock);
 	hv_vss_device_put(hvs);
 	kfree(f);
 	return 0;
+}
+
+/* Removed, or taken over by another daemon because ours died. */
+static bool cut_off(const struct hv_vss_file *f)
+{
+	return READ_ONCE(f->hvs->dead) || READ_ONCE(f->hvs->owner) != f;
 }
 
 static size_t put_hello(struct hv_vss_file *f)
@@ -135,10 +145,10 @@ static ssize_t read_once(struct hv_vss_file *f, char __user *buf, size_t count)
 	u32 seq;
 
 	mutex_lock(&hvs->lock);
-	len = next_message(f, &bit);
+	len = hvs->owner == f ? next_message(f, &bit) : 0;
 	seq = hvs->mail_seq;
 	if (!len)
-		len = hvs->dead ? -ENODEV : -EAGAIN;
+		len = cut_off(f) ? -ENODEV : -EAGAIN;
 	else if (count < len)
 		len = -EINVAL;
 	mutex_unlock(&hvs->lock);
@@ -152,8 +162,10 @@ static ssize_t read_once(struct hv_vss_file *f, char __user *buf, size_t count)
 	if (seq == hvs->mail_seq) {
 		hvs->mail &= ~bit;
 		hvs->mail_seq++;
-		if (bit == HV_VSS_MAIL_REQUEST)
+		if (bit == HV_VSS_MAIL_REQUEST) {
 			hvs->delivered = true;
+			hv_vss_service_seen(hvs);
+		}
 	} else {
 		len = -EAGAIN;
 	}
@@ -161,9 +173,9 @@ static ssize_t read_once(struct hv_vss_file *f, char __user *buf, size_t count)
 	return len;
 }
 
-static bool readable(struct hv_vss_device *hvs)
+static bool readable(const struct hv_vss_file *f)
 {
-	return READ_ONCE(hvs->mail) || READ_ONCE(hvs->dead);
+	return READ_ONCE(f->hvs->mail) || cut_off(f);
 }
 
 static ssize_t hv_vss_read(struct file *file, char __user *buf, size_t count, loff_t *ppos)
@@ -179,9 +191,9 @@ static ssize_t hv_vss_read(struct file *file, char __user *buf, size_t count, lo
 	for (;;) {
 		ret = read_once(f, buf, count);
 		/* Overtaken rather than empty: look again, also without waiting. */
-		if (ret != -EAGAIN || (!wait && !readable(f->hvs)))
+		if (ret != -EAGAIN || (!wait && !readable(f)))
 			break;
-		if (wait_event_interruptible(f->hvs->readers, readable(f->hvs))) {
+		if (wait_event_interruptible(f->hvs->readers, readable(f))) {
 			ret = -ERESTARTSYS;
 			break;
 		}
@@ -227,7 +239,7 @@ static ssize_t hv_vss_write(struct file *file, const char __user *buf, size_t co
 	if (copy_from_user(&msg, buf, sizeof(msg)))
 		return -EFAULT;
 	mutex_lock(&hvs->lock);
-	if (hvs->dead)
+	if (cut_off(f))
 		ret = -ENODEV;
 	else if (hvs->daemon == HV_VSS_DAEMON_NONE)
 		ret = register_daemon(hvs, &msg.frame);
@@ -243,9 +255,9 @@ static __poll_t hv_vss_poll(struct file *file, poll_table *wait)
 	__poll_t mask = 0;
 
 	poll_wait(file, &f->hvs->readers, wait);
-	if (READ_ONCE(f->hvs->mail))
+	if (READ_ONCE(f->hvs->mail) && READ_ONCE(f->hvs->owner) == f)
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (READ_ONCE(f->hvs->dead))
+	if (cut_off(f))
 		mask |= EPOLLERR | EPOLLHUP;
 	return mask;
 }
@@ -265,7 +277,9 @@ static long hv_vss_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (req.reserved)
 		return -EINVAL;
 	mutex_lock(&f->hvs->lock);
-	if (cmd == HV_VSS_IOC_ARM)
+	if (f->hvs->owner != f)
+		ret = -ENODEV;
+	else if (cmd == HV_VSS_IOC_ARM)
 		ret = hv_vss_service_arm(f->hvs, &req);
 	else if (cmd == HV_VSS_IOC_THAWING)
 		ret = hv_vss_service_thawing(f->hvs, &req);

@@ -14,6 +14,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
+#include <linux/pid.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "channel.h"
@@ -60,7 +61,6 @@ enum hv_vss_daemon {
 struct hv_vss_device {
 	struct kref ref;
 	struct mutex lock;		/* see above */
-	struct hv_device *hv;		/* until remove() */
 	struct hv_vss_channel channel;
 	struct miscdevice misc;
 	struct notifier_block pm;
@@ -87,7 +87,8 @@ struct hv_vss_device {
 	struct hv_vss_guard_set *guard;
 
 	/* the daemon */
-	bool opened;
+	void *owner;			/* the open file that serves, or NULL */
+	struct pid *daemon_pid;		/* its process */
 	enum hv_vss_daemon daemon;
 	u32 features;
 	unsigned int mail;

@@ -10,7 +10,8 @@
 #include <linux/suspend.h>
 #include "chardev.h"
 #include "compat.h"
-#include "service.h"
+#include "engine.h"
+#include "requests.h"
 #include "sysfs.h"
 
 /* VERSION_WIN8_1. Older hosts can't do it, and ignore being told that no version suits us. */
@@ -96,7 +97,7 @@ static void start(struct hv_vss_device *hvs)
 static void stop(struct hv_vss_device *hvs, enum hv_vss_cancel reason, bool forever)
 {
 	mutex_lock(&hvs->lock);
-	hv_vss_service_reset(hvs, reason);
+	hv_vss_reset(hvs, reason);
 	hvs->channel.running = false;
 	if (forever) {
 		hvs->dead = true;
@@ -133,14 +134,14 @@ static int pm_event(struct notifier_block *nb, unsigned long event, void *unused
 	mutex_lock(&hvs->lock);
 	hvs->suspending = suspending;
 	if (suspending)
-		hv_vss_service_reset(hvs, HV_VSS_CANCEL_SUSPEND);
+		hv_vss_reset(hvs, HV_VSS_CANCEL_SUSPEND);
 	mutex_unlock(&hvs->lock);
 	if (suspending && !hv_vss_guard_wait(hvs->guard, SUSPEND_WAIT_MS))
 		pr_warn("suspending, though not all file systems are thawed yet\n");
 	return NOTIFY_OK;
 }
 
-static struct hv_vss_device *device_new(struct hv_device *dev)
+static struct hv_vss_device *device_new(void)
 {
 	struct hv_vss_device *hvs = kzalloc(sizeof(*hvs), GFP_KERNEL);
 
@@ -151,8 +152,7 @@ static struct hv_vss_device *device_new(struct hv_device *dev)
 		goto err_free;
 	kref_init(&hvs->ref);
 	mutex_init(&hvs->lock);
-	hv_vss_service_init(hvs);
-	hvs->hv = dev;
+	hv_vss_engine_init(hvs);
 	hvs->pm.notifier_call = pm_event;
 	return hvs;
 
@@ -170,10 +170,10 @@ static int hv_vss_probe(struct hv_device *dev, const struct hv_vmbus_device_id *
 		pr_info("the host is too old for online backups of Linux\n");
 		return -ENODEV;
 	}
-	hvs = device_new(dev);
+	hvs = device_new();
 	if (!hvs)
 		return -ENOMEM;
-	ret = hv_vss_channel_init(&hvs->channel, dev->channel, hv_vss_service_pump);
+	ret = hv_vss_channel_init(&hvs->channel, dev->channel, hv_vss_requests_pump);
 	if (ret)
 		goto err_put;
 	hv_set_drvdata(dev, hvs);
@@ -200,7 +200,7 @@ err_unregister:
 err_close:
 	stop(hvs, HV_VSS_CANCEL_RESCIND, true);
 	hv_vss_channel_close(&hvs->channel);
-	hv_vss_service_stop(hvs);
+	hv_vss_engine_stop(hvs);
 err_free_channel:
 	hv_set_drvdata(dev, NULL);
 	hv_vss_channel_free(&hvs->channel);
@@ -227,7 +227,7 @@ void hv_vss_remove(struct hv_device *dev)
 	hv_vss_chardev_unregister(hvs);
 	stop(hvs, HV_VSS_CANCEL_RESCIND, true);
 	hv_vss_channel_close(&hvs->channel);
-	hv_vss_service_stop(hvs);
+	hv_vss_engine_stop(hvs);
 	hv_set_drvdata(dev, NULL);
 	hv_vss_channel_free(&hvs->channel);
 	hv_vss_device_put(hvs);
