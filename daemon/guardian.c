@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guardian.h"
@@ -14,6 +15,7 @@
 
 #define NOTES_FD	3
 #define LOOK_MS		500		/* between looks at the clock while something is frozen */
+#define AGAIN_MS	100		/* while a FIFREEZE of the dead daemon hangs */
 #define GRACE_US	2000000LL	/* for the daemon itself to keep its hold deadline */
 
 static bool is_running(pid_t pid)
@@ -98,9 +100,10 @@ static void watch(struct leftover *l, pid_t parent, const struct fsset_config *c
 		  const sigset_t *signals)
 {
 	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
+	const struct timespec again = { .tv_nsec = AGAIN_MS * 1000000L };
 	int64_t until = LEFTOVER_SOON, done = 0;
 
-	while (getppid() == parent) {
+	while (getppid() == parent && leftover_owner_lives(parent)) {
 		/* Before the first look anything may have happened. */
 		if (overdue(l, &until) && until != done) {
 			log_msg(LOG_ERR, "pid %d has not thawed in time", parent);
@@ -109,7 +112,9 @@ static void watch(struct leftover *l, pid_t parent, const struct fsset_config *c
 		}
 		sigtimedwait(signals, NULL, until && until != done ? &look : NULL);
 	}
-	leftover_thaw(l, config, &sysops_real);
+	/* Until the last thread is out of the kernel, or a new daemon has taken over. */
+	while (leftover_owner(l) == parent && leftover_thaw(l, config, &sysops_real) > 0)
+		nanosleep(&again, NULL);
 }
 
 /**

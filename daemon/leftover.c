@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -42,6 +43,23 @@ static bool is_alive(pid_t pid)
 	}
 	fclose(f);
 	return alive;
+}
+
+/* Killed, but a thread of it is still in the kernel: a FIFREEZE there may yet succeed. */
+static bool has_threads(pid_t pid)
+{
+	struct dirent *d;
+	char path[64];
+	int threads = 0;
+	DIR *list;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	list = opendir(path);
+	while (list && (d = readdir(list)))
+		threads += d->d_name[0] != '.';
+	if (list)
+		closedir(list);
+	return threads > 1 || is_alive(pid);
 }
 
 static pid_t noted_pid(int fd)
@@ -117,6 +135,7 @@ struct rescue {
 	struct job job;
 	const struct sysops *ops;
 	const struct mounts_fs *fs;
+	size_t record;
 	int result;
 };
 
@@ -133,12 +152,12 @@ static void run_rescue(struct job *job)
 	}
 	err = r->ops->thaw(fd);
 	r->ops->close(fd);
+	r->result = err;
 	if (!err)
 		log_msg(LOG_WARNING, "%s: had been left frozen; thawed", path);
 	else if (err != -EINVAL)	/* not frozen any more */
 		log_msg(LOG_ERR, "%s: left frozen, and cannot be thawed: %s", path,
 			strerror(-err));
-	r->result = err == -EINVAL ? 0 : err;
 }
 
 /* The file system of a record if that says that it may be frozen. */
@@ -186,10 +205,29 @@ static int rescue_all(struct rescue *all, size_t n, const struct sysops *ops)
 		return -ETIMEDOUT;	/* the pool and all[] belong to the workers for good */
 	}
 	for (size_t i = 0; i < n; i++)
-		if (all[i].result)
+		if (all[i].result && all[i].result != -EINVAL)
 			err = all[i].result;
 	pool_free(pool);
 	return err;
+}
+
+/*
+ * The file keeps its size: a daemon that is only stopped has it mapped. Returns 1 if one has to
+ * stay marked, because it was not frozen but may become so.
+ */
+static int unmark(const struct leftover *l, const struct rescue *all, size_t n, const char *notes)
+{
+	const char none = MARK_NONE;
+	bool threads = has_threads(noted_pid(l->fd));
+	int ret = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (threads && all[i].result == -EINVAL &&
+		    notes[all[i].record * RECORD] == MARK_INTENT)
+			ret = 1;
+		else if (pwrite(l->fd, &none, 1, all[i].record * RECORD) != 1)
+			return -EIO;
+	return ret;
 }
 
 /* In reverse order: the last one frozen may hold what the first one lies on. */
@@ -203,26 +241,18 @@ static int rescue_noted(struct leftover *l, const char *notes, size_t records,
 	if (!l->rescue)
 		return -ENOMEM;
 	for (size_t i = records; i-- > 1;) {
+		l->rescue[n].record = i;
 		l->rescue[n].fs = find_frozen(notes + i * RECORD, m);
 		n += !!l->rescue[n].fs;
 	}
 	err = rescue_all(l->rescue, n, ops);
 	if (err == -ETIMEDOUT)
 		return err;
+	if (!err)
+		err = unmark(l, l->rescue, n, notes);
 	free(l->rescue);
 	l->rescue = NULL;
 	return err;
-}
-
-/* The file keeps its size: a daemon that is only stopped has it mapped. */
-static int unmark_all(const struct leftover *l, size_t records)
-{
-	const char none = MARK_NONE;
-
-	for (size_t i = 1; i < records; i++)
-		if (pwrite(l->fd, &none, 1, i * RECORD) != 1)
-			return -EIO;
-	return 0;
 }
 
 static int read_notes(const struct leftover *l, char **notes, size_t *records)
@@ -250,7 +280,8 @@ static int read_notes(const struct leftover *l, char **notes, size_t *records)
  *
  * Only what that daemon froze itself: one that is frozen by somebody else is not in the notes.
  * Context: before our first freeze. On -ETIMEDOUT a thread hangs in the kernel and keeps its data.
- * Return: 0 or a negative errno; after an error with one file system the others are thawed too.
+ * Return: 0; 1 if a dead daemon still hangs in a FIFREEZE, for which this must be called again; or a
+ *	negative errno; after an error with one file system the others are thawed too.
  */
 int leftover_thaw(struct leftover *l, const struct fsset_config *config, const struct sysops *ops)
 {
@@ -271,7 +302,27 @@ int leftover_thaw(struct leftover *l, const struct fsset_config *config, const s
 	if (err != -ETIMEDOUT)
 		mounts_free(&m);
 	free(notes);
-	return err ? err : unmark_all(l, records);
+	return err;
+}
+
+/**
+ * leftover_owner() - whose notes they are
+ * @l: with ->fd
+ * Return: the pid of the daemon that made them; 0 if there are none.
+ */
+pid_t leftover_owner(const struct leftover *l)
+{
+	return noted_pid(l->fd);
+}
+
+/**
+ * leftover_owner_lives() - is a daemon alive?
+ * @pid: the daemon
+ * Return: false also if only threads of it are left that hang in the kernel.
+ */
+bool leftover_owner_lives(pid_t pid)
+{
+	return is_alive(pid);
 }
 
 /**

@@ -27,6 +27,8 @@ struct leftover {
 int leftover_lock(struct leftover *l, const char *dir);
 int leftover_thaw(struct leftover *l, const struct fsset_config *config,
 		  const struct sysops *ops);
+pid_t leftover_owner(const struct leftover *l);
+bool leftover_owner_lives(pid_t pid);
 int64_t leftover_until(const struct leftover *l);
 int leftover_note(struct leftover *l, struct fsset *set);
 

@@ -15,6 +15,8 @@
 #include "log.h"
 #include "serve.h"
 
+#define LEFTOVER_TRIES		50	/* for a dead daemon's hanging FIFREEZE to come back */
+#define LEFTOVER_WAIT_MS	100
 #define HEAP	(4 * 1024 * 1024L)	/* for the mount tables of a machine with thousands */
 
 /* Descriptors 0 to 2 must exist, or the device could become our stderr. */
@@ -68,6 +70,20 @@ static int take_signals(void)
 	return fd < 0 ? -errno : fd;
 }
 
+static int thaw_patiently(struct leftover *leftover, const struct options *o)
+{
+	int ret;
+
+	for (int i = 0; i < LEFTOVER_TRIES; i++) {
+		ret = leftover_thaw(leftover, &o->plan, &sysops_real);
+		if (ret <= 0)
+			return ret;
+		sysops_real.sleep_ms(LEFTOVER_WAIT_MS);
+	}
+	log_msg(LOG_CRIT, "a FIFREEZE of a dead daemon still hangs in the kernel");
+	return -ETIMEDOUT;
+}
+
 static int serve_locked(const struct options *o)
 {
 	struct leftover leftover;
@@ -90,7 +106,7 @@ static int serve_locked(const struct options *o)
 		log_msg(LOG_WARNING, "%s: %s; what a killed daemon leaves frozen stays frozen",
 			o->run_dir, strerror(-err));
 	else
-		leftover_thaw(&leftover, &o->plan, &sysops_real);
+		thaw_patiently(&leftover, o);
 	lock_memory();
 	return serve(o, &notify, &leftover, signals);
 }
@@ -104,7 +120,7 @@ static int thaw_leftovers(const struct options *o)
 	if (!err)
 		err = leftover_lock(&leftover, o->run_dir);
 	if (!err)
-		err = leftover_thaw(&leftover, &o->plan, &sysops_real);
+		err = thaw_patiently(&leftover, o);
 	return err;
 }
 

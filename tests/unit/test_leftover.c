@@ -130,6 +130,7 @@ static void only_marked_ones_are_thawed_in_reverse(void **state)
 	assert_int_equal(leftover_note(&m.leftover, m.set), 0);
 	mark(1, MARK_FROZEN);
 	mark(2, MARK_INTENT);
+	assert_int_equal(leftover_owner(&m.leftover), getpid());
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
 	assert_int_equal(m.thaws, 2);
 	assert_thawed(0, "/sys");
@@ -162,6 +163,24 @@ static void already_thawed_is_no_error(void **state)
 	mark(1, MARK_FROZEN);
 	m.thaw_error = -EIO;
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), -EIO);
+}
+
+/* A FIFREEZE that hangs may succeed after the look: while its process is there, look again. */
+static void intent_of_a_living_process_stays_noted(void **state)
+{
+	(void)state;
+	m.set->target[0].dev++;
+	leftover_note(&m.leftover, m.set);
+	mark(1, MARK_FROZEN);
+	mark(2, MARK_INTENT);
+	m.thaw_error = -EINVAL;
+	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 1);
+	assert_int_equal(m.thaws, 2);
+	m.thaw_error = 0;
+	m.thaws = 0;
+	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
+	assert_int_equal(m.thaws, 1);
+	assert_thawed(0, "/sys");
 }
 
 static void notes_are_not_kept_where_they_would_be_frozen(void **state)
@@ -248,6 +267,7 @@ int main(void)
 		TEST(only_marked_ones_are_thawed_in_reverse),
 		TEST(nothing_marked_nothing_thawed),
 		TEST(already_thawed_is_no_error),
+		TEST(intent_of_a_living_process_stays_noted),
 		TEST(notes_are_not_kept_where_they_would_be_frozen),
 		TEST(hold_deadline_is_noted),
 		TEST(second_daemon_is_refused_while_the_first_lives),
