@@ -280,8 +280,8 @@ static int read_notes(const struct leftover *l, char **notes, size_t *records)
  *
  * Only what that daemon froze itself: one that is frozen by somebody else is not in the notes.
  * Context: before our first freeze. On -ETIMEDOUT a thread hangs in the kernel and keeps its data.
- * Return: 0; 1 if a dead daemon still hangs in a FIFREEZE, for which this must be called again; or a
- *	negative errno; after an error with one file system the others are thawed too.
+ * Return: 0; 1 if a dead daemon still hangs in a FIFREEZE, for which this must be called again;
+ *	or a negative errno; after an error with one file system the others are thawed too.
  */
 int leftover_thaw(struct leftover *l, const struct fsset_config *config, const struct sysops *ops)
 {
