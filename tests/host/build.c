@@ -137,9 +137,9 @@ static void build_negotiate(struct hv_channel *ch, struct hv_args *a, struct hv_
 
 static void build_shutdown(struct hv_channel *ch, struct hv_args *a, struct hv_packet *pkt)
 {
+	g_autofree char *text = hv_arg_str(a, "message", "");
 	GByteArray *body = g_byte_array_new();
 	struct ic_shutdown msg = { 0 };
-	g_autofree char *text = hv_arg_str(a, "message", "");
 
 	msg.reason = cpu_to_le32(hv_arg_uint(a, "reason", 0, UINT32_MAX));
 	msg.timeout_s = cpu_to_le32(hv_arg_uint(a, "timeout_s", 0, UINT32_MAX));

@@ -5,6 +5,6 @@
 
 #include "args.h"
 
-unsigned int hv_vss_body(struct hv_args *a, GByteArray *body);
+unsigned int hv_vss_body(struct hv_args *a, struct _GByteArray *body);
 
 #endif

@@ -457,7 +457,8 @@ void hv_channel_released(struct hv_host *host, const uint8_t *payload, uint32_t 
 		host->abandoned[relid] = false;
 	if (!ch)
 		return;
-	if (ch->state != HV_CH_RESCINDED) {
+	/* Not only rescinded ones: guests release all when their VMBus module goes. */
+	if (ch->state == HV_CH_OPEN || ch->state == HV_CH_OPENING) {
 		hv_vmbus_error(host, "release of %s, which is %s", ch->info->name,
 			       hv_channel_state_name(ch));
 		return;

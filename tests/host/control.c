@@ -49,20 +49,21 @@ static gboolean control_flush(void *do_not_use, GIOCondition cond, void *opaque)
 	return G_SOURCE_REMOVE;
 }
 
-static void control_line(struct hv_host *host, QDict *obj)
+static void control_line(struct hv_host *host, const QDict *obj)
 {
 	struct hv_control *ctl = &host->ctl;
-	g_autoptr(GString) text = qobject_to_json(QOBJECT(obj));
+	GString *text;
 
-	qobject_unref(obj);
 	if (!qemu_chr_fe_backend_open(&ctl->chr))
 		return;
 	if (ctl->out->len > OUT_MAX_BYTES) {
 		ctl->overflow = true;
 		return;
 	}
+	text = qobject_to_json(QOBJECT(obj));
 	g_string_append_len(ctl->out, text->str, text->len);
 	g_string_append_c(ctl->out, '\n');
+	g_string_free(text, TRUE);
 	control_write(ctl);
 }
 
@@ -93,6 +94,7 @@ void hv_event_send(struct hv_host *host, QDict *ev)
 		hv_vmbus_error(host, "the client did not read: events were lost");
 	}
 	control_line(host, ev);
+	qobject_unref(ev);
 }
 
 /**
@@ -104,6 +106,7 @@ void hv_control_reply(struct hv_host *host, QDict *reply)
 {
 	qdict_put_int(reply, "t", hv_now_us(host));
 	control_line(host, reply);
+	qobject_unref(reply);
 }
 
 /**
@@ -115,9 +118,9 @@ void hv_control_reply(struct hv_host *host, QDict *reply)
  */
 void hv_put_hex(QDict *d, const char *key, const void *data, size_t len)
 {
+	g_autofree char *hex = g_malloc(2 * len + 1);
 	static const char digits[] = "0123456789abcdef";
 	const uint8_t *p = data;
-	g_autofree char *hex = g_malloc(2 * len + 1);
 	size_t i;
 
 	for (i = 0; i < len; i++) {

@@ -11,14 +11,19 @@
 #include "vmbus.h"
 
 static const struct hv_ver vss_2012r2[] = { { 1, 0 }, { 3, 0 }, { 4, 0 }, { 5, 0 }, { 0, 0 } };
+
 static const struct hv_ver vss_2016[] = {
 	{ 1, 0 }, { 3, 0 }, { 4, 0 }, { 5, 0 }, { 6, 0 }, { 0, 0 },
 };
+
 static const struct hv_ver vss_2019[] = {
 	{ 1, 0 }, { 3, 0 }, { 4, 0 }, { 5, 0 }, { 6, 0 }, { 7, 0 }, { 0, 0 },
 };
+
 static const struct hv_ver beat_all[] = { { 1, 0 }, { 3, 0 }, { 0, 0 } };
+
 static const struct hv_ver shutdown_2012r2[] = { { 1, 0 }, { 3, 0 }, { 0, 0 } };
+
 static const struct hv_ver shutdown_2016[] = {
 	{ 1, 0 }, { 3, 0 }, { 3, 1 }, { 3, 2 }, { 0, 0 },
 };

@@ -68,13 +68,18 @@ enum hv_expect {
 struct hv_host;
 struct hv_channel;
 
+QSIMPLEQ_HEAD(hv_msgs, hv_msg);
+QSIMPLEQ_HEAD(hv_outgoings, hv_outgoing);
+QTAILQ_HEAD(hv_requests, hv_request);
+QLIST_HEAD(hv_gpadls, hv_gpadl);
+
 /* One virtual processor's SynIC. */
 struct hv_vp {
 	uint64_t scontrol;
 	uint64_t siefp;
 	uint64_t simp;
 	uint64_t sint[HV_SINTS];
-	QSIMPLEQ_HEAD(, hv_msg) queue;
+	struct hv_msgs queue;
 };
 
 struct hv_msg {
@@ -150,9 +155,9 @@ struct hv_channel {
 	uint32_t real_read;
 	struct hv_ring in;	/* from the guest */
 	struct hv_ring out;	/* to the guest */
-	QSIMPLEQ_HEAD(, hv_outgoing) outgoing;
+	struct hv_outgoings outgoing;
 	unsigned int outgoing_count;
-	QTAILQ_HEAD(, hv_request) requests;
+	union hv_requests requests;
 	unsigned int request_count;
 	uint64_t next_reqid;
 	uint8_t next_txid;
@@ -213,14 +218,14 @@ struct hv_host {
 	uint64_t crash[5];
 	unsigned int vps;
 	struct hv_vp *vp;
-	QSIMPLEQ_HEAD(, hv_msg) posted;
+	struct hv_msgs posted;
 	uint32_t version;		/* VMBus version connected, 0 for none */
 	uint32_t vcpu;			/* that gets the channel messages */
 	bool offers_asked;
 	bool abandoned[HV_RELIDS];	/* rescinded, not released, offered anew meanwhile */
 	uint32_t last_relid;
 	bool conn_id_valid;		/* our own connection id was told to the guest */
-	QLIST_HEAD(, hv_gpadl) gpadls;
+	struct hv_gpadls gpadls;
 	struct hv_channel ch[HV_SVC_COUNT];
 };
 

@@ -14,7 +14,6 @@
 #define HC_SIGNAL_EVENT		0x5d
 #define HC_FAST			(1ull << 16)
 
-
 struct post_message {
 	uint32_t conn;
 	uint32_t reserved;

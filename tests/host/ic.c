@@ -92,9 +92,9 @@ static void put_offered(QDict *ev, const struct hv_request *req)
 
 static void put_chosen(struct hv_channel *ch, QDict *ev, const uint8_t *payload, uint32_t len)
 {
+	g_autofree char *status = NULL;
 	const struct ic_msg *m = (const void *)payload;
 	const struct ic_negotiate *got = (const void *)m->body;
-	g_autofree char *status = NULL;
 
 	if (len < sizeof(*m) + sizeof(*got) + 8) {
 		qdict_put_null(ev, "fw");

@@ -118,6 +118,7 @@ void hv_packet_drain(struct hv_channel *ch)
 			ret = drain_once(ch, &signal);
 		} while (!ret);
 		hv_ring_set(&ch->in, HV_RING_MASK, 0);
+		/* Unmask, then look: a guest that still saw the mask did not signal. */
 		smp_mb();
 	} while (ret == -EAGAIN && hv_ring_used(&ch->in));
 	if (ret == -EIO) {
@@ -162,6 +163,7 @@ void hv_packet_release(struct hv_channel *ch)
 
 	if (ch->faked)
 		hv_ring_set(&ch->in, HV_RING_READ_INDEX, ch->real_read);
+	/* The guest sees the room before we see what it has written. */
 	smp_mb();
 	ch->faked = false;
 	ch->hold = false;

@@ -141,9 +141,9 @@ static void unexpected(struct hv_channel *ch, uint64_t reqid, int txid, uint32_t
 static void put_header(QDict *ev, const struct hv_request *req, const uint8_t *payload,
 		       uint32_t len)
 {
+	g_autofree char *status = NULL;
 	const struct ic_msg *msg = (const void *)payload;
 	const struct vss_flags_msg *vss = (const void *)msg->body;
-	g_autofree char *status = NULL;
 
 	qdict_put_int(ev, "len", len);
 	hv_put_hex(ev, "hex", payload, MIN(len, HEX_MAX));

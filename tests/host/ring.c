@@ -100,6 +100,7 @@ int hv_ring_write(const struct hv_ring *r, const void *packet, uint32_t len, boo
 	used = hv_ring_used(r);
 	if (used != UINT32_MAX && r->size - used <= len + RING_TRAILER) {
 		hv_ring_set(r, HV_RING_PENDING, len + RING_TRAILER);
+		/* Ask, then look again: the guest may have made room before it saw that. */
 		smp_mb();
 		used = hv_ring_used(r);
 		if (used != UINT32_MAX && r->size - used <= len + RING_TRAILER)
@@ -111,8 +112,10 @@ int hv_ring_write(const struct hv_ring *r, const void *packet, uint32_t len, boo
 
 	at = ring_copy(r, old, (void *)packet, len, true);
 	at = ring_copy(r, at, &trailer, sizeof(trailer), true);
+	/* The packet is there before the index says so. */
 	smp_mb();
 	hv_ring_set(r, HV_RING_WRITE_INDEX, at);
+	/* The index is there before we look whether the guest is still reading. */
 	smp_mb();
 	if (!hv_ring_get(r, HV_RING_MASK) && hv_ring_get(r, HV_RING_READ_INDEX) == old)
 		*signal = true;
@@ -138,6 +141,7 @@ int hv_ring_read(const struct hv_ring *r, uint8_t **packet, uint32_t *len, bool 
 		return -EAGAIN;
 	if (used == UINT32_MAX || used < DESC_MIN + RING_TRAILER)
 		return -EIO;
+	/* Not before the index that covers it. */
 	smp_rmb();
 	ring_copy(r, read, desc, sizeof(desc), false);
 	total = lduw_le_p(desc + 4) * 8;
@@ -147,8 +151,10 @@ int hv_ring_read(const struct hv_ring *r, uint8_t **packet, uint32_t *len, bool 
 	*packet = g_malloc(total);
 	*len = total;
 	ring_copy(r, read, *packet, total, false);
+	/* Copied before the guest may write over it. */
 	smp_mb();
 	hv_ring_set(r, HV_RING_READ_INDEX, (read + total + RING_TRAILER) % r->size);
+	/* The guest sees the room before we see that it waits for it. */
 	smp_mb();
 
 	/* A writer that found too little room is signalled when this read has made enough. */

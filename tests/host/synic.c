@@ -100,6 +100,7 @@ static bool slot_busy(hwaddr at)
 		return false;
 	address_space_stb(&address_space_memory, at + SLOT_FLAGS, SLOT_PENDING,
 			  MEMTXATTRS_UNSPECIFIED, NULL);
+	/* Flag, then look again: the guest may have emptied the slot before it saw that. */
 	smp_mb();
 	return slot_type(at) != 0;
 }
@@ -130,6 +131,7 @@ void hv_synic_deliver(struct hv_host *host, unsigned int vcpu)
 	/* The type is what makes it visible, so it goes last. */
 	address_space_write(&address_space_memory, at, MEMTXATTRS_UNSPECIFIED, &slot,
 			    sizeof(slot));
+	/* as said above */
 	smp_wmb();
 	address_space_stl_le(&address_space_memory, at + SLOT_TYPE, MSG_TYPE_VMBUS,
 			     MEMTXATTRS_UNSPECIFIED, NULL);
