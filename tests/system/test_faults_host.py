@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The fault matrix, continued: the host takes the service away, begins anew, or the guest
+hibernates, at each step of a backup."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hvtest import faults, host, kernels
+from hvtest.agent import until
+
+# The daemon is made to dawdle at these, so that something can happen there.
+STEPS = ("read-freeze", "fifreeze-before:1", "fifreeze-after:2", "reply-freeze-before", "frozen",
+         "read-thaw", "fithaw-after:2", "reply-thaw-before")
+IN_THAW = ("read-thaw", "fithaw-after:2", "reply-thaw-before")
+
+
+@pytest.fixture(scope="module", params=kernels.chosen("bookworm"))
+def machine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def shared(machine: str, machines) -> faults.Rig:
+    rig = faults.Rig(machines.boot(machine, smp=2))
+    rig.set_up()
+    rig.start_writers()
+    return rig
+
+
+@pytest.fixture
+def rig(shared: faults.Rig) -> Iterator[faults.Rig]:
+    yield shared
+    if shared.daemon:
+        shared.end()
+    shared.backup_works()
+    shared.guest.check()
+
+
+def begin(rig: faults.Rig, step: str) -> host.Sent:
+    """A backup that has come to that step and stays there for two seconds."""
+    rig.start("" if step == "frozen" else f"{step}=sleep-2000")
+    if step == "frozen" or step in IN_THAW:
+        assert rig.host.ask("freeze")["status"] == host.OK
+    if step == "frozen":
+        return None
+    sent = rig.host.send("thaw" if step in IN_THAW else "freeze")
+    time.sleep(0.7)
+    return sent
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("event", ["rescind", "channel_reset"])
+def test_channel_goes(rig: faults.Rig, event: str, step: str) -> None:
+    begin(rig, step)
+    since = rig.host.mark()
+    begun = rig.now()
+    rig.host.command(event)
+    seconds = rig.thawed_after(begun, timeout=10)
+    if event == "rescind":
+        rig.host.wait("relid_released", timeout=10, since=since, channel="vss")
+        rig.host.command("offer")
+    rig.host.wait("negotiated", since=since, channel="vss")
+    until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "the daemon serves again")
+    thaw = rig.host.ask("thaw")
+    faults.record(faults.Row(f"{event} at {step}", "ours", "-", faults.word(thaw),
+                             f"{seconds:.2f}"))
+    # A dawdling FIFREEZE may be just about to be made; it is undone at once.
+    assert seconds <= rig.limit + (2 if step != "frozen" else 0)
+    assert thaw["status"] == host.FAIL
+
+
+@pytest.mark.parametrize("step", ["fifreeze-after:2", "frozen", "fithaw-after:2"])
+@pytest.mark.parametrize("level", ["freezer", "devices"])
+def test_guest_hibernates(rig: faults.Rig, level: str, step: str) -> None:
+    """As far as the kernel's own test levels go. Writers that wait on a frozen file system
+    can't be put to sleep, so whatever is frozen must be thawed before."""
+    begin(rig, step)
+    begun = rig.now()
+    rig.agent.shell(f"echo {level} > /sys/power/pm_test; echo reboot > /sys/power/disk")
+    result = rig.agent.try_run("sh", "-c", "echo disk > /sys/power/state", timeout=60)
+    rig.agent.shell("echo none > /sys/power/pm_test")
+    seconds = rig.thawed_after(result.end, timeout=10)
+    until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "the daemon serves again")
+    thaw = rig.host.ask("thaw")
+    faults.record(faults.Row(f"hibernation ({level}) at {step}", "ours", "-",
+                             faults.word(thaw), f"{seconds:.2f}"))
+    assert result.status == 0, f"the guest could not hibernate: {result.err}"
+    assert result.end - begun < 30
+    assert seconds <= rig.limit
+    assert thaw["status"] == host.FAIL
