@@ -6,6 +6,7 @@
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/signal.h>
 #include "compat.h"
 #include "engine.h"
 #include "service.h"
@@ -48,7 +49,7 @@ void hv_vss_service_seen(struct hv_vss_device *hvs)
  * hv_vss_service_gone() - has the daemon exited, though its device is open?
  * @hvs: the device
  *
- * A killed process whose thread is stuck in FIFREEZE keeps its files until that returns. What it
+ * A killed process with a thread that is stuck in FIFREEZE keeps its files until that returns. What it
  * froze, and the next daemon, must not wait for that.
  *
  * Context: lock held. Return: false also if none has registered.
@@ -62,7 +63,9 @@ bool hv_vss_service_gone(const struct hv_vss_device *hvs)
 		return false;
 	rcu_read_lock();
 	leader = pid_task(hvs->daemon_pid, PIDTYPE_PID);
-	gone = !leader || leader->flags & PF_EXITING;
+	/* The second: killed, though too stuck itself to notice. */
+	gone = !leader || leader->flags & PF_EXITING ||
+	       sigismember(&leader->pending.signal, SIGKILL);
 	rcu_read_unlock();
 	return gone;
 }
