@@ -11,6 +11,7 @@
 
 #include "fsset.h"
 #include "log.h"
+#include "uncover.h"
 
 #define VERIFY_ROUNDS	5	/* of re-reading tables that keep changing */
 
@@ -55,8 +56,12 @@ void guard_put(struct guard *guard, const struct sysops *ops)
 	}
 }
 
-/* The mount that a descriptor was opened through (kernel 3.15 and later); -1: not told. */
-static int mount_id_of(int fd)
+/**
+ * fsset_mount_id() - the mount that a descriptor was opened through
+ * @fd: the descriptor
+ * Return: its id, or -1 if the kernel doesn't tell (before 3.15).
+ */
+int fsset_mount_id(int fd)
 {
 	char path[64], line[128];
 	int id = -1;
@@ -80,7 +85,7 @@ static int mount_id_of(int fd)
  */
 static bool leads_to(int fd, const struct mounts_fs *fs, const struct stat *st)
 {
-	int id = mount_id_of(fd);
+	int id = fsset_mount_id(fd);
 
 	for (size_t i = 0; i < fs->mounts; i++)
 		if (id >= 0 && fs->mount[i].id == id)
@@ -88,7 +93,13 @@ static bool leads_to(int fd, const struct mounts_fs *fs, const struct stat *st)
 	return st->st_dev == fs->dev;
 }
 
-static int open_for_ioctl(const struct sysops *ops, int path_fd)
+/**
+ * fsset_reopen() - turn an O_PATH descriptor into one for FIFREEZE
+ * @ops: system calls
+ * @path_fd: on a directory or regular file
+ * Return: another descriptor, or a negative errno.
+ */
+int fsset_reopen(const struct sysops *ops, int path_fd)
 {
 	char path[64];
 	int fd;
@@ -124,7 +135,7 @@ static int try_mount(const struct sysops *ops, const struct mounts_fs *fs,
 	else if (!leads_to(path_fd, fs, &st))
 		fd = -EXDEV;
 	else
-		fd = open_for_ioctl(ops, path_fd);
+		fd = fsset_reopen(ops, path_fd);
 	ops->close(path_fd);
 	return fd;
 }
@@ -135,7 +146,8 @@ static int try_mount(const struct sysops *ops, const struct mounts_fs *fs,
  * @fs: from a plan
  *
  * Mount points in our own namespace come first, those behind a network or fuse file system are
- * left out: a look-up there may never return.
+ * left out: a look-up there may never return. If all are covered by other mounts, it is opened
+ * underneath.
  * Context: may block.
  * Return: a descriptor, or the negative errno of the first mount that was tried.
  */
@@ -155,7 +167,10 @@ int fsset_open_mount(const struct sysops *ops, const struct mounts_fs *fs)
 			if (!first)
 				first = fd;
 		}
-	return first ? first : -EHOSTUNREACH;
+	if (!first)
+		return -EHOSTUNREACH;
+	fd = uncover_open(ops, fs);
+	return fd < 0 ? first : fd;
 }
 
 /**
@@ -217,7 +232,7 @@ static int open_one(const struct fsset_config *config, struct fsset *set,
 		return fsset_add(set, fs, fd);
 	log_msg(fs->action == MOUNTS_SYNC ? LOG_WARNING : LOG_ERR, "%s (%s, %u:%u): %s",
 		mounts_fs_path(fs), fs->type, major(fs->dev), minor(fs->dev),
-		fd == -EXDEV ? "mounted over, and mounted nowhere else" :
+		fd == -EXDEV ? "covered by another mount, and mounted nowhere else" :
 		fd == -EHOSTUNREACH ? "only reachable through a remote file system" :
 		strerror(-fd));
 	return fs->action == MOUNTS_SYNC ? 0 : fd;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/device.c daemon/fsset.c daemon/mountview.c daemon/mounts.c daemon/order.c
-// Sources: daemon/blockdev.c daemon/fstypes.c
+// Sources: daemon/device.c daemon/fsset.c daemon/uncover.c daemon/mountview.c daemon/mounts.c
+// Sources: daemon/order.c daemon/blockdev.c daemon/fstypes.c
 // Libraries: mount
 /* The device protocol against a driver that is played here, call by call. */
 #include <errno.h>

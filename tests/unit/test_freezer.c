@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/freezer.c daemon/thaw.c daemon/fsjob.c daemon/fsset.c daemon/summary.c
-// Sources: daemon/mountview.c
-// Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
+// Sources: daemon/freezer.c daemon/thaw.c daemon/fsjob.c daemon/fsset.c daemon/uncover.c
+// Sources: daemon/summary.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
+// Sources: daemon/fstypes.c
 // Libraries: mount
 /*
  * The freezer against file systems that fail, hang and come back late, one call at a time. Time

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/leftover.c daemon/pool.c daemon/fsset.c daemon/mountview.c daemon/mounts.c
-// Sources: daemon/order.c daemon/blockdev.c daemon/fstypes.c
+// Sources: daemon/leftover.c daemon/pool.c daemon/fsset.c daemon/uncover.c daemon/mountview.c
+// Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
 // Libraries: mount
 /*
  * The notes of what is frozen, and who is thawed by them. The mount table is the machine's own;
