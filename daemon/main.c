@@ -17,7 +17,7 @@
 
 #define LEFTOVER_TRIES		50	/* for a dead daemon's hanging FIFREEZE to come back */
 #define LEFTOVER_WAIT_MS	100
-#define HEAP	(4 * 1024 * 1024L)	/* for the mount tables of a machine with thousands */
+#define HEAP	(4L * 1024 * 1024)	/* for the mount tables of a machine with thousands */
 
 /* Descriptors 0 to 2 must exist, or the device could become our stderr. */
 static int ensure_standard_fds(void)

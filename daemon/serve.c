@@ -269,7 +269,7 @@ static int wait_ms(const struct server *s, int64_t now)
 		return -1;
 	if (until <= now)
 		return 0;
-	return until - now > 3600 * SECOND ? 3600 * 1000 : (until - now + 999) / 1000;
+	return until - now > 3600 * SECOND ? 3600000L : (until - now + 999) / 1000;
 }
 
 static void step(struct server *s)
