@@ -90,8 +90,10 @@ def test_offer_before_the_old_one_is_released(stack: Stack, places) -> None:
     control.wait("relid_released", timeout=10, since=since)
     warnings = [line for line in guest.bad_kernel_lines() if "WARNING" in line]
     assert all("vmbus_onoffer" in line for line in warnings), warnings
+    # The guest does not know of what it dropped, and will not release it either.
+    control.command("rescind")
     since = control.mark()
-    control.command("channel_reset" if control.status()["state"] == "open" else "offer")
+    control.command("offer", wait_released=False)
     control.wait("negotiated", since=since, channel="vss")
     stack.wait_serving()
 
@@ -148,6 +150,26 @@ def test_rescind_right_at_the_open(stack: Stack, action: str) -> None:
     since = reload_with(stack, action)
     stack.guest.host.wait("relid_released", since=since, channel="vss")
     stack.start_daemon(wait=False)
+    offer(stack)
+
+
+@pytest.mark.parametrize("action", ["refuse", "rescind_after", "rescind_before_result"])
+def test_open_of_a_new_offer_goes_wrong(stack: Stack, action: str) -> None:
+    """If our probe failed now, hv_utils would be tried next: its error path makes the kernel oops."""
+    control = stack.guest.host
+    for _ in range(3):
+        if control.status()["state"] != "rescinded":
+            rescind(stack)
+        since = control.mark()
+        control.command("next_open", action=action)
+        control.command("offer")
+        control.wait("open", since=since, channel="vss", action=action)
+        if action == "refuse":
+            assert driver(stack) == "hv_vss"
+        else:
+            control.wait("relid_released", since=since, channel="vss")
+    if action == "refuse":
+        rescind(stack)
     offer(stack)
 
 

@@ -18,7 +18,6 @@ from hvtest.agent import until
 from hvtest.stack import OURS, STOCK
 
 FILE_SYSTEMS = 4
-HOLD = faults.TIMEOUTS["hold"] / 1000
 # Where in a backup something happens, and which part of it that is.
 FREEZE, FROZEN, THAW, DONE = "freeze", "frozen", "thaw", "done"
 STEPS = {
@@ -117,13 +116,13 @@ def test_daemon_is_stopped_in_its_tracks(rig: faults.Rig, step: str) -> None:
     """SIGSTOP: the guard ends the freeze when the hold time is over; after SIGCONT all is well."""
     daemon = rig.start(f"{step}=STOP")
     begun = rig.now()
-    freeze = rig.host.ask("freeze")
+    freeze = rig.host.ask("freeze", timeout=180)
     if STEPS[step] in (FREEZE, FROZEN):
-        seconds = rig.thawed_after(begun + HOLD, timeout=HOLD + 10)
+        seconds = rig.thawed_after(begun + rig.hold, timeout=rig.hold + 10 * rig.scale)
         thaw = rig.host.ask("thaw")
     else:
         thaw = rig.host.ask("thaw")
-        seconds = rig.thawed_after(begun + HOLD, timeout=HOLD + 10)
+        seconds = rig.thawed_after(begun + rig.hold, timeout=rig.hold + 10 * rig.scale)
     faults.record(faults.Row(f"SIGSTOP at {step}", "ours", faults.word(freeze),
                              faults.word(thaw), f"hold limit + {seconds:.2f}"))
     daemon.kill(18)
@@ -169,10 +168,10 @@ def test_killed_inside_fifreeze(rig: faults.Rig) -> None:
 
 
 def test_host_never_thaws(rig: faults.Rig) -> None:
-    rig.start("", "--hold=3")
+    rig.start("", f"--hold={3 * rig.scale}")
     freeze = rig.host.ask("freeze")
     begun = rig.now()
-    seconds = rig.thawed_after(begun + 3)
+    seconds = rig.thawed_after(begun + 3 * rig.scale)
     thaw = rig.host.ask("thaw")
     said = rig.end()
     faults.record(faults.Row("host never thaws", "ours", faults.word(freeze), faults.word(thaw),
@@ -232,13 +231,13 @@ def test_thaw_by_somebody_else_breaks_the_backup(rig: faults.Rig) -> None:
 def test_one_fifreeze_hangs_for_good(rig: faults.Rig) -> None:
     """The others accept writes at the deadline, the host is told, and later requests are
     answered; when the disk comes back so does everything else."""
-    rig.start("", "--freeze-timeout=3")
+    rig.start("", f"--freeze-timeout={3 * rig.scale}")
     rig.agent.run("/sbin/dmsetup", "suspend", "--nolockfs", "xfs")
     begun = rig.now()
     freeze = rig.host.ask("freeze")
     others = {name: w for name, w in rig.writers.items() if name != "xfs"}
     everybody, rig.writers = rig.writers, others
-    seconds = rig.thawed_after(begun + 3)
+    seconds = rig.thawed_after(begun + 3 * rig.scale)
     rig.writers = everybody
     again = rig.host.ask("freeze")
     thaw = rig.host.ask("thaw")
@@ -250,7 +249,7 @@ def test_one_fifreeze_hangs_for_good(rig: faults.Rig) -> None:
     assert freeze["status"] == host.FAIL
     assert seconds <= rig.limit
     assert again["status"] == host.FAIL
-    assert late <= 2.0
+    assert late <= 2 * rig.limit
     until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "the daemon serves again")
 
 
@@ -264,7 +263,8 @@ def test_module_stays_while_the_device_is_open(rig: faults.Rig) -> None:
 def test_late_answer_is_not_taken_for_the_next_request(rig: faults.Rig) -> None:
     """The daemon sits on its answer until the kernel has told the host "failed"; the answer then
     comes when the next FREEZE is outstanding already."""
-    rig.start("reply-freeze-before=sleep-14000", "--hold=60", "--freeze-timeout=60")
+    rig.start(f"reply-freeze-before=sleep-{14000 * rig.scale}", "--hold=600",
+              "--freeze-timeout=600")
     first = rig.host.ask("freeze")
     sent = rig.host.send("freeze")
     second = rig.host.answer(sent)
