@@ -2,8 +2,7 @@
 /*
  * Are interrupts of a channel set to one per signal with set_channel_read_state()?
  *
- * Until 4.11; replaced by set_channel_read_mode() in b71e328297a3 "vmbus: add direct isr callback
- * mode" (4.12).
+ * Until set_channel_read_mode() came in 4.12. Seen in EL 7.3, 3.13, 3.16, 3.18, 4.4, 4.9.
  */
 #include <linux/hyperv.h>
 

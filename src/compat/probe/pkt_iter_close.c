@@ -2,7 +2,7 @@
 /*
  * Is there hv_pkt_iter_close(), which publishes the read index and signals the host?
  *
- * Since f3dd3f4797652c "vmbus: introduce in-place packet iterator" (4.12). Backports: EL 7.9.
+ * Since 4.12 ("vmbus: introduce in-place packet iterator"). Backports: SLES 12.
  */
 #include <linux/hyperv.h>
 

@@ -2,8 +2,7 @@
 /*
  * Does poll() return __poll_t, with EPOLL* from linux/poll.h?
  *
- * Since e78bfb0751d4, 7a163b2195cd "unify {de,}mangle_poll(), get rid of kernel-side POLL..."
- * (4.16). Backports: EL 8.
+ * Since 4.16. Backports: EL 8.
  */
 #include <linux/fs.h>
 #include <linux/poll.h>

@@ -2,8 +2,7 @@
 /*
  * Does a ring have a read index of the guest's own, published later?
  *
- * Since ab028db41ca9 "Drivers: hv: vmbus: Implement APIs to support in place consumption of vmbus
- * packets" (4.7).
+ * Since packets can be read in place (4.7). Seen in 5.10 and later.
  */
 #include <linux/hyperv.h>
 

@@ -2,8 +2,7 @@
 /*
  * Is there VMBUS_RING_SIZE(), which adds the header to the payload?
  *
- * Since 8c3e44bde7fd "hv: hyperv.h: Introduce some hvpfn helper functions" and its neighbours
- * (5.10). Backports: EL 8.7.
+ * Since 5.10, with the support of guest pages larger than the host's. Backports: EL 8.7.
  */
 #include <linux/hyperv.h>
 

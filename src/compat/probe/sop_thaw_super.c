@@ -2,8 +2,7 @@
 /*
  * May a file system have a thaw_super() of its own, which FITHAW prefers?
  *
- * Since 48b6bca6b7b8 "fs: add freeze_super/thaw_super fs hooks" (3.19). Its arguments have always
- * been those of the function.
+ * Since 3.19, for gfs2. Its arguments have always been those of the function.
  */
 #include <linux/fs.h>
 

@@ -3,7 +3,7 @@
  * Is it thaw_super(sb, holder)?
  *
  * Since 880b9577855e "fs: distinguish between user initiated freeze and kernel initiated freeze"
- * (6.6), until an owner was added (6.16).
+ * (6.6), until an owner was added in 6.16.
  */
 #include <linux/fs.h>
 

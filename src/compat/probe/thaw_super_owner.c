@@ -2,7 +2,7 @@
 /*
  * Is it thaw_super(sb, holder, owner)?
  *
- * Since 1afe9e7da8c0 "fs: add owner of freeze/thaw" (6.16).
+ * Since 6.16 (merge 8dd53535f1e1, "vfs-6.16-rc1.super").
  */
 #include <linux/fs.h>
 
