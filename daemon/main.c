@@ -41,7 +41,6 @@ static void lock_memory(void)
 {
 	void *heap;
 
-	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_MAX, 0);
 	mallopt(M_TRIM_THRESHOLD, -1);
 	mallopt(M_TOP_PAD, HEAP);
@@ -90,6 +89,7 @@ static int serve_locked(const struct options *o)
 	struct notify notify;
 	int signals, err;
 
+	mallopt(M_ARENA_MAX, 1);	/* before the first thread gets one of its own */
 	signals = take_signals();
 	if (signals < 0)
 		return signals;

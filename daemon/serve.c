@@ -242,6 +242,16 @@ static void open_device(struct server *s)
 		s->finished = true;
 }
 
+/* How long a stop may take at most: a backup that is going on is brought to its end. */
+static long long stop_us(const struct server *s)
+{
+	const struct freezer_config *limits = s->freezer.config;
+
+	if (s->freezer.state == FREEZER_IDLE)
+		return 10 * SECOND;
+	return limits->freeze_us + limits->hold_us + limits->thaw_us;
+}
+
 static void read_signal(struct server *s)
 {
 	struct signalfd_siginfo info;
@@ -251,7 +261,7 @@ static void read_signal(struct server *s)
 	if (s->stop)
 		return;
 	s->stop = true;
-	notify_send(s->notify, "STOPPING=1");
+	notify_send(s->notify, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld", stop_us(s));
 	log_msg(LOG_INFO, "%s: %s", strsignal(info.ssi_signo),
 		s->freezer.state == FREEZER_IDLE ? "stopping" :
 		"stopping after the backup that is going on");

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Sources: daemon/options.c
+/* Wrong options must be refused before anything starts. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+#include "test.h"
+
+static struct options o;
+
+static int parse(const char *line)
+{
+	static char buf[256];
+	char *argv[16] = { "hv-vss-daemon" };
+	int argc = 1;
+
+	snprintf(buf, sizeof(buf), "%s", line);
+	for (char *word = strtok(buf, " "); word; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	optind = 0;
+	options_free(&o);
+	return options_parse(&o, argc, argv);
+}
+
+static int quiet(void **state)
+{
+	(void)state;
+	return freopen("/dev/null", "w", stderr) ? 0 : -1;
+}
+
+static int clean_up(void **state)
+{
+	(void)state;
+	options_free(&o);
+	return 0;
+}
+
+static void defaults(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(""), -1);
+	assert_int_equal(o.action, ACTION_SERVE);
+	assert_string_equal(o.device, "/dev/vmbus/hv_vss");
+	assert_string_equal(o.run_dir, "/run/hv-vss");
+	assert_int_equal(o.freezer.hold_us, 60000000);
+	assert_false(o.plan.policy.strict || o.plan.own_namespace_only || o.freezer.strict);
+	assert_null(o.plan.policy.include);
+	/* Whatever the kernel ends after 30 s must be over before. */
+	assert_true(o.freezer.check_us < 30000000 && o.freezer.thaw_us < 30000000);
+}
+
+static void values_arrive(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("-n -v --hold=7 --freeze-timeout 9 --device /d --run-dir=/r "
+			       "--strict --this-namespace --exclude=type:vfat --exclude /mnt/* "
+			       "--include=device:/dev/sd*"), -1);
+	assert_int_equal(o.freezer.hold_us, 7000000);
+	assert_int_equal(o.freezer.freeze_us, 9000000);
+	assert_string_equal(o.device, "/d");
+	assert_string_equal(o.run_dir, "/r");
+	assert_true(o.verbose && o.freezer.strict && o.plan.policy.strict);
+	assert_true(o.plan.own_namespace_only);
+	assert_string_equal(o.plan.policy.exclude[0], "type:vfat");
+	assert_string_equal(o.plan.policy.exclude[1], "/mnt/*");
+	assert_null(o.plan.policy.exclude[2]);
+	assert_string_equal(o.plan.policy.include[0], "device:/dev/sd*");
+	assert_null(o.plan.policy.include[1]);
+}
+
+static void actions(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--list"), -1);
+	assert_int_equal(o.action, ACTION_LIST);
+	assert_int_equal(parse("--thaw-leftovers"), -1);
+	assert_int_equal(o.action, ACTION_THAW_LEFTOVERS);
+	assert_int_equal(parse("--guardian 42"), -1);
+	assert_int_equal(o.guarded, 42);
+}
+
+static void wrong_ones_are_refused(void **state)
+{
+	static const char * const wrong[] = {
+		"--hold=0", "--hold=3601", "--hold=-1", "--hold=", "--hold=5s", "--hold",
+		"--hold=99999999999999999999", "--freeze-timeout=x", "--no-such", "-x", "word",
+		"--exclude=relative", "--include=colour:red", "--guardian=0", "--guardian=x",
+		"--list word", NULL
+	};
+
+	(void)state;
+	for (int i = 0; wrong[i]; i++)
+		if (parse(wrong[i]) != EXIT_USAGE)
+			fail_msg("'%s' was not refused", wrong[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(values_arrive),
+		cmocka_unit_test(actions),
+		cmocka_unit_test(wrong_ones_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, quiet, clean_up);
+}
