@@ -63,8 +63,10 @@ class Rig:
         self.stack = Stack(guest, module, daemon)
         self.writers: dict[str, load.Writer] = {}
         self.daemon: Command | None = None
-        # Seconds until everything must accept writes again; sanitizers have their own time.
-        self.limit = 10.0 if guest.kernel.suite in kernels.DEBUG else 1.0
+        # Sanitizers have their own time.
+        self.scale = 6 if guest.kernel.suite in kernels.DEBUG else 1
+        self.limit = 1.0 * self.scale   # seconds until everything must accept writes again
+        self.hold = TIMEOUTS["hold"] * self.scale / 1000
 
     def set_up(self, file_systems: tuple[str, ...] = images.FILE_SYSTEMS) -> None:
         self.agent.run("/sbin/modprobe", "dm-mod")
@@ -75,7 +77,7 @@ class Rig:
             self.agent.run("mkdir", "-p", f"/data/{fs}")
             self.agent.run("/bin/mount", "-t", fs, f"/dev/mapper/{fs}", f"/data/{fs}")
         self.agent.put(FAULT_SO, fault_library().read_bytes(), 0o755)
-        parameters = " ".join(f"{k}_timeout_ms={v}" for k, v in TIMEOUTS.items())
+        parameters = " ".join(f"{k}_timeout_ms={v * self.scale}" for k, v in TIMEOUTS.items())
         self.stack.load(parameters if self.stack.module == OURS else "")
 
     def dm(self, name: str, table: str) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Nobody is trusted: packets that make no sense, in any number, do not harm the guest.
 
-A few thousand by default; HV_VSS_HOSTILE=100000 HV_VSS_KERNELS=kasan for the long run.
+Two thousand by default; HV_VSS_HOSTILE=100000 HV_VSS_KERNELS=kasan for the long run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hvtest import faults, host, hostile, kernels
 from hvtest.agent import until
 from hvtest.cache import say
 
-COUNT = int(os.environ.get("HV_VSS_HOSTILE", "4000"))
+COUNT = int(os.environ.get("HV_VSS_HOSTILE", "2000"))
 SEED = int(os.environ.get("HV_VSS_SEED", "1"))
 
 
@@ -34,9 +34,11 @@ def rig(machine: str, machines) -> faults.Rig:
     return rig
 
 
-# The answer repeats what the packet said of itself; that it was not true is the host's own lie.
+# About the packet's own lies, which its answer repeats or can't mend. Everything else counts, above
+# all a byte that is neither what was sent nor 0: it would be the kernel's memory.
 ECHOED = re.compile(r"message of \d+ bytes in a payload of|answer to a packet of \d+ bytes"
-                    r"|heartbeat (is|of) ")
+                    r"|heartbeat (is|of) |negotiation of \d+ bytes, at least"
+                    r"|message size is 0x[0-9a-f]+, should be 0x10")
 
 
 def settle(rig: faults.Rig) -> None:
@@ -70,7 +72,6 @@ def test_hostile_packets_harm_nothing(rig: faults.Rig, daemon: str) -> None:
     answers = [e for e in rig.host.events[since:] if e["event"] == "answer"]
     wrong = [e for e in answers if not all(ECHOED.match(p) for p in e["problems"])]
     assert answers
-    # The host holds every byte against what it sent: anything else would be the kernel's memory.
     assert not wrong, "\n".join(f"{e['problems']} {e['hex'][:80]}" for e in wrong[:40])
     if rig.daemon:
         rig.host.ask("thaw")
