@@ -49,8 +49,8 @@ void hv_vss_service_seen(struct hv_vss_device *hvs)
  * hv_vss_service_gone() - has the daemon exited, though its device is open?
  * @hvs: the device
  *
- * A killed process with a thread that is stuck in FIFREEZE keeps its files until that returns. What it
- * froze, and the next daemon, must not wait for that.
+ * A killed process with a thread that is stuck in FIFREEZE keeps its files until that returns.
+ * What it froze, and the next daemon, must not wait for that.
  *
  * Context: lock held. Return: false also if none has registered.
  */

@@ -2,7 +2,7 @@
 /*
  * Are interrupts of a channel set to one per signal with set_channel_read_mode()?
  *
- * Since 4.12 ("vmbus: add direct isr callback mode"). Backports: EL 7.9, SLES 12 (4.4.180).
+ * Since 4.12. Backports: EL 7.9, SLES 12 (4.4.180).
  */
 #include <linux/hyperv.h>
 
