@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "fsset.h"
 #include "log.h"
 #include "uncover.h"
@@ -184,7 +185,7 @@ int fsset_add(struct fsset *set, const struct mounts_fs *fs, int fd)
 {
 	struct target *t;
 
-	t = reallocarray(set->target, set->n + 1, sizeof(*t));
+	t = array_resize(set->target, set->n + 1, sizeof(*t));
 	if (!t) {
 		set->ops->close(fd);
 		return -ENOMEM;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "array.h"
 #include "log.h"
 #include "mounts.h"
 
@@ -64,7 +65,7 @@ static void *grow(void *array, size_t n, size_t size)
 {
 	if (n & (n - 1))
 		return array;
-	return reallocarray(array, n ? 2 * n : 1, size);
+	return array_resize(array, n ? 2 * n : 1, size);
 }
 
 static struct mounts_fs *add_fs(struct mounts *m, struct libmnt_fs *entry)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "mountview.h"
 
 /* The inode number of a process' mount namespace; 0 if it is gone or we may not look. */
@@ -39,7 +40,7 @@ static int add_table(struct mountview *v, const char *pid, ino_t ns)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	table = reallocarray(v->table, v->n + 1, sizeof(*table));
+	table = array_resize(v->table, v->n + 1, sizeof(*table));
 	if (!table) {
 		close(fd);
 		return -ENOMEM;

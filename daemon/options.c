@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../include/uapi/hv_vss.h"
+#include "array.h"
 #include "options.h"
 
 #ifndef HV_VSS_VERSION
@@ -107,7 +108,7 @@ static int add_pattern(char ***list, const char *name, char *text)
 	}
 	while (*list && (*list)[n])
 		n++;
-	more = reallocarray(*list, n + 2, sizeof(**list));
+	more = array_resize(*list, n + 2, sizeof(**list));
 	if (!more)
 		return EXIT_FAILURE;
 	more[n] = text;

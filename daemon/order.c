@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "array.h"
 #include "blockdev.h"
 #include "mounts.h"
 
@@ -59,7 +60,7 @@ static int add_below(void *arg, const char *file)
 	for (size_t i = 0; i < fs->belows; i++)
 		if (fs->below[i] == holder)
 			return 0;
-	list = reallocarray(fs->below, fs->belows + 1, sizeof(*list));
+	list = array_resize(fs->below, fs->belows + 1, sizeof(*list));
 	if (!list)
 		return -ENOMEM;
 	fs->below = list;
