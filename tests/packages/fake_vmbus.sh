@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # Stands in for the kernel in tests of hv-vss-bind: what a write to the VMBus files of sysfs does,
 # on a directory tree. Replaces put() there. Drivers are in $bus/order in order of registration;
 # $bus/no_match/DRIVER lets its probe fail, $proc/PID/fd/4 is what keeps hv_utils from letting go.
