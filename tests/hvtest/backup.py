@@ -107,6 +107,8 @@ def restore(backup: Backup, suite: str, directory: Path, smp: int = 1) -> dict[s
             kind = "ext4" if serial == "root-copy" else serial
             guest.mount(serial, where, kind, WITHOUT_RECOVERY[kind])
         found |= _contents(guest, backup, {"root": "/mnt/root-copy/root"})
+        if guest.agent.shell("if test -e /data/xfs/fio; then echo y; fi"):
+            found["fio"] = load.Fio.check(guest.agent, "/data/xfs")
         for where in _places(guest).values():
             guest.agent.run("/bin/umount", where)
         seen = len(guest.agent.kmsg)
@@ -131,8 +133,6 @@ def _contents(guest: Guest, backup: Backup, root: dict[str, str]) -> dict[str, s
              for name, place in places.items()}
     if "sqlite" in promised:
         found["sqlite"] = load.check_database(agent, "/data/ext4", promised["sqlite"])
-    if guest.agent.shell("if test -e /data/xfs/fio; then echo y; fi"):
-        found["fio"] = load.Fio.check(agent, "/data/xfs")
     return found
 
 

@@ -115,7 +115,10 @@ def tell_order(log: str) -> None:
 def tell_findings(copies: dict[str, Path]) -> bool:
     good = True
     for finding in backup.examine(copies).values():
-        tell(f"{'good:          ' if finding.good else 'needs recovery:'} {finding}")
+        # Of long complaints the first line.
+        said = "; ".join(text.splitlines()[0] for text in
+                         finding.replay + finding.faults + finding.facts)
+        tell(f"{'good:          ' if finding.good else 'needs recovery:'} {finding.fs}: {said}")
         good = good and finding.good
     return good
 

@@ -16,7 +16,7 @@ VSS_CLASS = "35fa2e29-ea23-4236-96ae-3a6ebacba440"
 
 
 @pytest.fixture(scope="module", params=["bookworm-2cpu-ours", "sid-1cpu-ours",
-                                        "bullseye-1cpu-ours", "trixie-2cpu-ours"])
+                                        "bullseye-1cpu-ours"])
 def machine(request: pytest.FixtureRequest) -> str:
     return request.param
 

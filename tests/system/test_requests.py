@@ -109,18 +109,15 @@ def test_thaw_while_freezing_calls_the_freeze_off(stack: Stack, places) -> None:
 
 # -- operations
 
-@pytest.mark.parametrize("op", ["create", "delete", "get_dm_info", "backup_complete",
-                                "auto_recover"])
-def test_operation_that_needs_no_daemon_succeeds(stack: Stack, op: str) -> None:
-    answer = stack.guest.host.ask(op)
-    assert answer["status"] == host.OK
-    if op == "get_dm_info":
-        assert answer["vss_flags"] == 0
+def test_operation_that_needs_no_daemon_succeeds(stack: Stack) -> None:
+    for op in ("create", "delete", "get_dm_info", "backup_complete", "auto_recover"):
+        assert stack.guest.host.ask(op)["status"] == host.OK, op
+    assert stack.guest.host.ask("get_dm_info")["vss_flags"] == 0
 
 
-@pytest.mark.parametrize("op", [8, 9, 64, 128, 129, 130, 131, 255])
-def test_unknown_operation_is_not_supported(stack: Stack, op: int) -> None:
-    assert stack.guest.host.ask(op)["status"] == NOT_SUPPORTED
+def test_unknown_operation_is_not_supported(stack: Stack) -> None:
+    for op in (8, 9, 64, 128, 129, 130, 131, 255):
+        assert stack.guest.host.ask(op)["status"] == NOT_SUPPORTED, op
 
 
 def test_hot_backup_says_that_no_auto_recovery_is_needed(stack: Stack) -> None:
@@ -135,27 +132,28 @@ def test_message_of_another_type_is_not_supported(stack: Stack) -> None:
 
 # -- shapes
 
-@pytest.mark.parametrize("size", [0, 8, 16, 24])
-def test_less_than_a_header_is_not_answered(stack: Stack, size: int) -> None:
-    stack.guest.host.raw(packet(2, size), expect="none")
-    assert stack.guest.host.ask("hot_backup")["status"] == host.OK
+def test_less_than_a_header_is_not_answered(stack: Stack) -> None:
+    for size in (0, 8, 16, 24):
+        stack.guest.host.raw(packet(2, size), expect="none")
+        assert stack.guest.host.ask("hot_backup")["status"] == host.OK
 
 
-@pytest.mark.parametrize("op", [0, 2, 3, 5, 6])
-def test_header_without_message_fails(stack: Stack, op: int) -> None:
+def test_header_without_message_fails(stack: Stack) -> None:
     control = stack.guest.host
-    assert control.answer(control.raw(packet(op, 32), expect="answer"))["status"] == host.FAIL
+    for op in (0, 2, 3, 5, 6):
+        answer = control.answer(control.raw(packet(op, 32), expect="answer"))
+        assert answer["status"] == host.FAIL, op
 
 
-@pytest.mark.parametrize("size", [40, 48, 4096, 8192, 8200, 8208, 12000, HEADER + 13312, 28000])
-def test_message_of_any_length_is_answered(stack: Stack, size: int) -> None:
+def test_message_of_any_length_is_answered(stack: Stack) -> None:
     control = stack.guest.host
-    answer = control.answer(control.raw(packet(2, size), expect="answer"))
-    assert answer["status"] == host.OK, answer
-    assert answer["len"] <= (size + 7) // 8 * 8
+    for size in (40, 48, 4096, 8192, 8200, 8208, 12000, HEADER + 13312, 28000):
+        answer = control.answer(control.raw(packet(2, size), expect="answer"))
+        assert answer["status"] == host.OK, (size, answer)
+        assert answer["len"] <= (size + 7) // 8 * 8
 
 
-@pytest.mark.parametrize("size", [40, 48, 6296, 6304, 8200, 13312])
+@pytest.mark.parametrize("size", [40, 6304, 8200, 13312])
 def test_freeze_of_any_length_freezes(stack: Stack, places, size: int) -> None:
     control = stack.guest.host
     answer = control.answer(control.raw(packet(5, size), expect="answer"))
@@ -242,12 +240,11 @@ def test_negotiation_chooses_what_both_know(stack: Stack, fw, msg, chosen) -> No
     assert control.ask("hot_backup")["status"] == host.OK
 
 
-@pytest.mark.parametrize("counts", [(0, 0), (1, 0), (0xffff, 1), (1, 0xffff), (0xffff, 0xffff),
-                                    (200, 200)], ids=str)
-def test_negotiation_counts_that_lie_match_nothing(stack: Stack, counts) -> None:
-    event = negotiate(stack, fw=[[3, 0]], msg=[[5, 0]], fw_count=counts[0], msg_count=counts[1],
-                      expect="any")
-    assert (event["fw_count"], event["msg_count"]) == (0, 0), event
+def test_negotiation_counts_that_lie_match_nothing(stack: Stack) -> None:
+    for fw, msg in ((0, 0), (1, 0), (0xffff, 1), (1, 0xffff), (0xffff, 0xffff), (200, 200)):
+        event = negotiate(stack, fw=[[3, 0]], msg=[[5, 0]], fw_count=fw, msg_count=msg,
+                          expect="any")
+        assert (event["fw_count"], event["msg_count"]) == (0, 0), event
     negotiate(stack, fw=[[3, 0]], msg=[[5, 0]])
 
 

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""hv-vss-bind in guests: the channel goes from hv_utils to our module and back, on each kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hvtest import build, host, kernels
+from hvtest.guest import Guest
+from hvtest.stack import OURS, STOCK, Stack
+
+TOP = Path(__file__).resolve().parents[2]
+BIND = "/usr/lib/hv-vss/hv-vss-bind"
+
+
+@pytest.fixture(params=kernels.chosen(*kernels.SUITES))
+def guest(request: pytest.FixtureRequest, boot: Callable[..., Guest]) -> Guest:
+    """hv_utils serves, our module is there but has no device."""
+    guest = boot(request.param)
+    guest.mount_data()
+    Stack(guest, STOCK).load()
+    guest.agent.run("mkdir", "-p", "/usr/lib/hv-vss")
+    guest.agent.put(BIND, (TOP / "systemd/hv-vss-bind").read_bytes(), 0o755)
+    guest.agent.put("/run/hvtest/hv_vss.ko", build.module(request.param).read_bytes())
+    return guest
+
+
+def claim(guest: Guest, action: str = "claim") -> str:
+    """Run the helper; what it said."""
+    result = guest.agent.try_run(BIND, action, timeout=60)
+    assert result.status == 0, result.out + result.err
+    return result.err
+
+
+def owner(guest: Guest) -> str:
+    """The driver that has the backup channel."""
+    return guest.agent.try_run(BIND, "status").out.split()[-1]
+
+
+def serves(guest: Guest, module: str, daemon: str) -> None:
+    """A backup with this pairing, which is in place already."""
+    stack = Stack(guest, module, daemon)
+    stack.start_daemon()
+    stack.back_up()
+    assert guest.host.ask("hot_backup")["vss_flags"] == (5 if module == OURS else 0)
+    stack.stop_daemon()
+
+
+def test_channel_is_claimed_and_given_back(guest: Guest) -> None:
+    utils = owner(guest)
+    assert utils in ("hv_util", "hv_utils")
+    serves(guest, STOCK, STOCK)
+
+    # Not loadable: nothing is taken.
+    assert "can't be loaded" in claim(guest)
+    assert owner(guest) == utils
+
+    guest.agent.run("insmod", "/run/hvtest/hv_vss.ko")
+    assert owner(guest) == utils, "loading the module must not take the device"
+    assert claim(guest) == ""
+    assert owner(guest) == "hv_vss"
+    serves(guest, OURS, OURS)
+    serves(guest, OURS, STOCK)
+    assert claim(guest) == ""
+
+    # The rest of hv_utils goes on.
+    drivers = guest.agent.shell("ls -l /sys/bus/vmbus/devices/*/driver")
+    assert drivers.count(utils) >= 1
+
+    assert claim(guest, "release") == ""
+    assert owner(guest) == utils
+    serves(guest, STOCK, STOCK)
+    claim(guest)
+    guest.agent.run("rmmod", "hv_vss")
+    claim(guest, "release")
+    assert owner(guest) == utils
+    serves(guest, STOCK, OURS)
+
+
+def test_daemon_that_has_the_device_is_stopped_and_a_backup_is_waited_for(guest: Guest) -> None:
+    guest.agent.run("insmod", "/run/hvtest/hv_vss.ko")
+    stack = Stack(guest, STOCK, STOCK)
+    daemon = stack.start_daemon()
+    assert guest.host.ask("freeze")["status"] == host.OK
+    claiming = guest.agent.start(BIND, "claim")
+    guest.agent.run("sleep", "2")
+    assert not claiming.over and not daemon.over, "a backup must not be torn"
+    assert guest.host.ask("thaw")["status"] == host.OK
+    assert claiming.wait(30).status == 0
+    assert daemon.wait(30).status != 0
+    assert owner(guest) == "hv_vss"
+    serves(guest, OURS, OURS)
+    guest.writable(["/root", "/data/ext4", "/data/xfs", "/data/btrfs"])
+
+
+def test_channel_is_claimed_again_after_a_new_offer(guest: Guest) -> None:
+    guest.agent.run("insmod", "/run/hvtest/hv_vss.ko")
+    claim(guest)
+    since = guest.host.mark()
+    guest.host.command("rescind")
+    guest.host.wait("relid_released", since=since, channel="vss")
+    assert guest.agent.try_run(BIND, "status").status == 3
+    since = guest.host.mark()
+    guest.host.command("offer")
+    guest.host.wait("negotiated", since=since, channel="vss")
+    claim(guest)
+    assert owner(guest) == "hv_vss"
+    serves(guest, OURS, OURS)
