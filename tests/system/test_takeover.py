@@ -13,6 +13,8 @@ from hvtest.guest import Guest
 from hvtest.stack import OURS, STOCK, Stack
 
 TOP = Path(__file__).resolve().parents[2]
+# What does not depend on the kernel.
+ONE = kernels.chosen("trixie")
 BIND = "/usr/lib/hv-vss/hv-vss-bind"
 
 
@@ -80,6 +82,7 @@ def test_channel_is_claimed_and_given_back(guest: Guest) -> None:
     serves(guest, STOCK, OURS)
 
 
+@pytest.mark.parametrize("guest", ONE, indirect=True)
 def test_daemon_that_has_the_device_is_stopped_and_a_backup_is_waited_for(guest: Guest) -> None:
     guest.agent.run("insmod", "/run/hvtest/hv_vss.ko")
     stack = Stack(guest, STOCK, STOCK)
@@ -96,6 +99,7 @@ def test_daemon_that_has_the_device_is_stopped_and_a_backup_is_waited_for(guest:
     guest.writable(["/root", "/data/ext4", "/data/xfs", "/data/btrfs"])
 
 
+@pytest.mark.parametrize("guest", ONE, indirect=True)
 def test_channel_is_claimed_again_after_a_new_offer(guest: Guest) -> None:
     guest.agent.run("insmod", "/run/hvtest/hv_vss.ko")
     claim(guest)
