@@ -271,8 +271,8 @@ void hv_channel_init(struct hv_host *host);
 void hv_channel_offer_all(struct hv_host *host);
 int hv_channel_offer(struct hv_channel *ch, bool wait_released, bool *pending, char **err);
 int hv_channel_rescind(struct hv_channel *ch, char **err);
-bool hv_channel_set_next_open(struct hv_channel *ch, const char *action, uint32_t status);
-void hv_channel_open(struct hv_host *host, const uint8_t *msg, uint32_t size);
+QDict *hv_channel_event(const struct hv_channel *ch, const char *name);
+QList *hv_channel_shut(struct hv_channel *ch, enum hv_channel_state state);
 void hv_channel_close(struct hv_host *host, const uint8_t *msg, uint32_t size);
 void hv_channel_modify(struct hv_host *host, const uint8_t *msg, uint32_t size);
 void hv_channel_released(struct hv_host *host, const uint8_t *msg, uint32_t size);
@@ -280,6 +280,10 @@ QList *hv_channel_drop_all(struct hv_host *host);
 struct hv_channel *hv_channel_by_relid(struct hv_host *host, uint32_t relid);
 struct hv_channel *hv_channel_by_name(struct hv_host *host, const char *name);
 const char *hv_channel_state_name(const struct hv_channel *ch);
+
+/* open.c */
+bool hv_channel_set_next_open(struct hv_channel *ch, const char *action, uint32_t status);
+void hv_channel_open(struct hv_host *host, const uint8_t *msg, uint32_t size);
 
 /* ring.c */
 uint32_t hv_ring_get(const struct hv_ring *r, unsigned int offset);
