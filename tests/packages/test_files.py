@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Units, udev rules, manual pages: understood by those who read them, and complete."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+import guest_system
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+PAGES = {"module": TOP / "src/hv_vss.4", "daemon": TOP / "daemon/hv-vss-daemon.8"}
+
+
+@pytest.fixture(name="staged")
+def staged_fixture(tmp_path):
+    """What `make install` puts in place of all but the daemon itself."""
+    stage = tmp_path / "stage"
+    # Not built here: a file that is newer than its sources would be.
+    subprocess.run(["make", "-s", "install-takeover", f"DESTDIR={stage}"], cwd=TOP, check=True)
+    for name, place in (("hv-vss-daemon.service", "usr/lib/systemd/system"),
+                        ("90-hv-vss-daemon.rules", "usr/lib/udev/rules.d")):
+        (stage / place / name).write_bytes((TOP / "systemd" / name).read_bytes())
+    return stage
+
+
+def test_udev_and_systemd_understand_the_files(staged, tmp_path):
+    guest = guest_system.GuestSystem("trixie", tmp_path / "system")
+    guest.copy_in(staged, "/")
+    guest.write("/usr/sbin/hv-vss-daemon", "#!/bin/sh\n", "755")
+    guest.sh("udevadm verify --resolve-names=never /usr/lib/udev/rules.d/*hv-vss*.rules")
+    out = guest.sh("systemd-analyze verify --man=no /usr/lib/systemd/system/hv-vss-*.service")
+    assert out == ""
+
+
+def test_softdep_is_read_and_a_missing_module_is_no_error(staged, tmp_path):
+    guest = guest_system.GuestSystem("bullseye", tmp_path / "system")
+    guest.copy_in(staged, "/")
+    # Its kmod reads /lib only, which need not be /usr/lib there.
+    guest.sh("mkdir -p /lib/modprobe.d; cp -n /usr/lib/modprobe.d/hv-vss.conf /lib/modprobe.d/")
+    config = guest.sh(f"modprobe -S {guest.kernel} --showconfig")
+    assert "softdep hv_utils pre: hv_vss" in config
+    plan = guest.sh(f"modprobe -S {guest.kernel} --show-depends hv_utils")
+    assert re.search(r"insmod \S*/hv_utils\.ko", plan)
+    assert "hv_vss" not in plan
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_manual_page_is_formatted_without_a_warning(page):
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", page], capture_output=True,
+                          text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_manual_page_has_every_option_of_the_daemon():
+    source = (TOP / "daemon/options.c").read_text()
+    names = set(re.findall(r'\{ "([a-z-]+)", (?:no|required)_argument', source))
+    names -= {"guardian"}   # how the daemon starts its helper
+    assert len(names) > 8
+    page = PAGES["daemon"].read_text().replace("\\-", "-")
+    assert {name for name in names if f"--{name}" not in page} == set()
+    listed = set(re.findall(r"--([a-z-]+)", page))
+    assert listed <= names
+
+
+def test_manual_page_has_every_parameter_and_attribute_of_the_module():
+    drv = (TOP / "src/hv_vss_drv.c").read_text()
+    names = set(re.findall(r"module_param(?:_cb|_named)?\((\w+)", drv))
+    assert len(names) >= 4
+    sysfs = (TOP / "src/sysfs.c").read_text()
+    names |= set(re.findall(r"DEVICE_ATTR_RO\((\w+)\)", sysfs))
+    names |= {f"guard_{name}" for name in re.findall(r"^GUARD_ATTR\((\w+),", sysfs, re.M)}
+    names |= set(re.findall(r"\bCOUNT\((\w+), [A-Z]", sysfs))
+    assert len(names) > 25
+    page = PAGES["module"].read_text()
+    assert {name for name in names if not re.search(rf"\b{name}\b", page)} == set()
