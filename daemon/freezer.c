@@ -63,6 +63,13 @@ static int begin_plan(struct freezer *f, struct guard *guard, uint32_t cookie)
 
 /* After a thaw */
 
+static void hold_until(struct freezer *f, int64_t deadline)
+{
+	f->hold_deadline = deadline;
+	if (f->set->until)
+		atomic_store(f->set->until, deadline);
+}
+
 /* A set with a job that hangs is kept: the worker will come back to it, or never. */
 static void drop_set(struct freezer *f)
 {
@@ -102,9 +109,7 @@ void freezer_thawed(struct freezer *f)
 	bool again = f->again && !f->failed;
 
 	f->at.thawed = f->ops->now_us();
-	f->hold_deadline = 0;
-	if (f->set->until)
-		atomic_store(f->set->until, 0);
+	hold_until(f, 0);
 	f->again = false;
 	hold_log(f, false);
 	if (again) {
@@ -179,9 +184,7 @@ static void freeze_next(struct freezer *f)
 static void begin_freeze(struct freezer *f)
 {
 	f->at.synced = f->ops->now_us();
-	f->hold_deadline = f->at.synced + f->config->hold_us;
-	if (f->set->until)
-		atomic_store(f->set->until, f->hold_deadline);
+	hold_until(f, f->at.synced + f->config->hold_us);
 	f->state = FREEZER_FREEZE;
 	f->next = 0;
 	hold_log(f, true);
@@ -258,6 +261,8 @@ static void verify_done(struct freezer *f)
 	} else {
 		f->state = FREEZER_FROZEN;
 		f->at.frozen = f->ops->now_us();
+		/* Anew, as the guard does: the host gets all of it, however long freezing took. */
+		hold_until(f, f->at.frozen + f->config->hold_us);
 		f->report(f->ctx, FREEZER_FREEZE_OK);
 	}
 }

@@ -194,11 +194,10 @@ static void read_device(struct server *s)
 
 static int64_t earlier(int64_t us, uint32_t ms, int64_t margin_us)
 {
-	int64_t limit = (int64_t)ms * 1000 - margin_us;
+	int64_t limit = (int64_t)ms * 1000;
 
-	if (!ms || us <= limit)
-		return us;
-	return limit > margin_us ? limit : (int64_t)ms * 500;
+	limit -= margin_us < limit / 4 ? margin_us : limit / 4;
+	return !ms || us < limit ? us : limit;
 }
 
 /* Whatever the kernel would end, we end a little earlier and in better order. */

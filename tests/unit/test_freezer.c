@@ -41,6 +41,7 @@ static struct {
 	bool deliver_late;		/* jobs run, but their results stay in the queue */
 	int verify[8];
 	unsigned int verified;
+	int64_t verify_time;
 	int build_error;
 	bool log_held;
 	struct job *queue[64], *done[64];
@@ -193,6 +194,7 @@ static int fake_verify(void *ctx, struct fsset *set)
 {
 	(void)ctx;
 	assert_int_equal(set->n, FS);
+	m.now += m.verify_time;
 	return m.verify[m.verified++];
 }
 
@@ -478,6 +480,20 @@ static void hold_limit_thaws_and_breaks(void **state)
 	assert_clean();
 }
 
+/* Freezing may take its time; the host then has all of the hold time left. */
+static void hold_limit_begins_anew_with_the_answer(void **state)
+{
+	(void)state;
+	m.verify_time = 50 * SECOND;
+	begin(false);
+	assert_reported(1, FREEZER_FREEZE_OK);
+	pass(60 * SECOND - 1);
+	assert_reported(1, FREEZER_FREEZE_OK);
+	pass(1);
+	assert_reported(2, FREEZER_BROKEN);
+	assert_clean();
+}
+
 static void abort_while_frozen_thaws(void **state)
 {
 	(void)state;
@@ -703,6 +719,7 @@ int main(void)
 		GUARD(kernel_thaw_is_not_repeated),
 		PLAIN(hold_limit_thaws_and_breaks),
 		GUARD(hold_limit_thaws_and_breaks),
+		PLAIN(hold_limit_begins_anew_with_the_answer),
 		PLAIN(abort_while_frozen_thaws),
 		PLAIN(hung_freeze_frees_the_others_and_is_thawed_late),
 		GUARD(hung_freeze_frees_the_others_and_is_thawed_late),
