@@ -30,7 +30,7 @@ TESTPYTHON	?= /usr/bin/python3
 
 .PHONY: all module daemon uninstall
 .PHONY: install install-dkms-source install-takeover install-daemon
-.PHONY: check demo dist clean version
+.PHONY: check demo soak dist clean version
 
 all: daemon
 ifneq ($(RUNNING_KDIR),)
@@ -130,6 +130,10 @@ check:
 
 demo:
 	tests/demo
+
+# Thousands of backups in one boot, every tenth with a fault.
+soak:
+	HV_VSS_SOAK=$(or $(BACKUPS),2000) tests/check -s tests/system/test_soak.py
 
 # The same commit gives the same bytes.
 dist:
