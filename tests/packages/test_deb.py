@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The Debian packages: built, checked, and installed beside the distribution's own daemons."""
+import functools
 import pathlib
 import re
 import subprocess
@@ -13,6 +14,7 @@ OURS = "/usr/sbin/hv-vss-daemon"
 THEIRS = "/usr/sbin/hv_vss_daemon"
 
 
+@functools.lru_cache
 def build(suite, *more):
     """Build the packages of a suite; returns where they are."""
     done = subprocess.run([HERE / "build-deb", suite, *more], check=True, stdout=subprocess.PIPE,

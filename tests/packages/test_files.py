@@ -2,6 +2,7 @@
 """Units, udev rules, manual pages: understood by those who read them, and complete."""
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -74,3 +75,33 @@ def test_manual_page_has_every_parameter_and_attribute_of_the_module():
     assert len(names) > 25
     page = PAGES["module"].read_text()
     assert {name for name in names if not re.search(rf"\b{name}\b", page)} == set()
+
+
+def test_make_install_and_uninstall(tmp_path, version):
+    guest = guest_system.GuestSystem("bookworm", tmp_path / "system")
+    tree = tmp_path / "tree"
+    names = subprocess.run(["git", "-c", f"safe.directory={TOP}", "ls-files", "-co",
+                            "--exclude-standard", "--", "Makefile", "dkms.conf", "LICENSE", "src",
+                            "include", "daemon", "systemd"],
+                           cwd=TOP, check=True, capture_output=True, text=True).stdout.split()
+    for name in names:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOP / name, tree / name)
+    guest.copy_in(tree, "/root/hv-vss")
+    where = "/etc /usr /lib /var/lib/dkms"
+    before = guest.sh(f"find {where} ! -name 'modules.*' | sort")
+
+    done = guest.sh("cd /root/hv-vss && make -s install")
+    assert "Installed." in done
+    assert guest.sh(f"modinfo -k {guest.kernel} -F version hv_vss").strip() == version
+    assert version in guest.sh("hv-vss-daemon --version")
+    # Before the unit of the distribution, and not in its place.
+    assert guest.exists("/etc/systemd/system/hv-vss-daemon.service")
+    assert "Installed." in guest.sh("cd /root/hv-vss && make -s install"), "again"
+
+    guest.sh("cd /root/hv-vss && make -s uninstall")
+    after = guest.sh(f"find {where} ! -name 'modules.*' | sort")
+    left = {path for path in set(after.split()) - set(before.split())
+            if not re.search("/mok[.]|/updates(/dkms)?$", path)}
+    # Directories that packages have as well, and that may have been there.
+    assert {path for path in left if not guest.run(f"[ -d {path} ]").returncode == 0} == set()
