@@ -16,6 +16,8 @@
 #define NOTES_FD	3
 #define LOOK_MS		500		/* between looks at the clock while something is frozen */
 #define AGAIN_MS	100		/* while a FIFREEZE of the dead daemon hangs */
+#define STOP_TRIES	100
+#define STOP_WAIT_MS	10
 #define GRACE_US	2000000LL	/* for the daemon itself to keep its hold deadline */
 
 static bool is_running(pid_t pid)
@@ -50,8 +52,12 @@ static int spawn(struct leftover *l, char **argv)
 		goto out_actions;
 	/* Until it is ready for them, signals must wait. */
 	err = posix_spawnattr_setsigmask(&attr, &all);
+	/* Whoever kills the daemon's process group is not to get both. */
 	if (!err)
-		err = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+		err = posix_spawnattr_setpgroup(&attr, 0);
+	if (!err)
+		err = posix_spawnattr_setflags(&attr,
+					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	if (!err)
 		err = posix_spawn_file_actions_adddup2(&actions, l->fd, NOTES_FD);
 	if (!err)
@@ -90,6 +96,20 @@ int guardian_start(struct leftover *l, const struct fsset_config *config)
 	return spawn(l, argv);
 }
 
+/**
+ * guardian_stop() - end the guardian, and wait for that
+ * @l: notes; nothing of ours is frozen
+ */
+void guardian_stop(struct leftover *l)
+{
+	if (!is_running(l->guardian))
+		return;
+	kill(l->guardian, SIGTERM);
+	for (int i = 0; i < STOP_TRIES && is_running(l->guardian); i++)
+		sysops_real.sleep_ms(STOP_WAIT_MS);
+	l->guardian = 0;
+}
+
 static bool overdue(const struct leftover *l, int64_t *until)
 {
 	*until = leftover_until(l);
@@ -102,6 +122,7 @@ static void watch(struct leftover *l, pid_t parent, const struct fsset_config *c
 	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
 	const struct timespec again = { .tv_nsec = AGAIN_MS * 1000000L };
 	int64_t until = LEFTOVER_SOON, done = 0;
+	siginfo_t info;
 
 	while (getppid() == parent && leftover_owner_lives(parent)) {
 		/* Before the first look anything may have happened. */
@@ -110,7 +131,9 @@ static void watch(struct leftover *l, pid_t parent, const struct fsset_config *c
 			leftover_thaw(l, config, &sysops_real);
 			done = until;
 		}
-		sigtimedwait(signals, NULL, until && until != done ? &look : NULL);
+		if (sigtimedwait(signals, &info, until && until != done ? &look : NULL) == SIGTERM &&
+		    info.si_pid == parent)
+			return;
 	}
 	/* Until the last thread is out of the kernel, or a new daemon has taken over. */
 	while (leftover_owner(l) == parent && leftover_thaw(l, config, &sysops_real) > 0)

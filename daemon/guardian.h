@@ -9,6 +9,7 @@
 #include "leftover.h"
 
 int guardian_start(struct leftover *l, const struct fsset_config *config);
+void guardian_stop(struct leftover *l);
 int guardian_run(pid_t parent, const struct fsset_config *config);
 
 #endif

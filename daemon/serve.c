@@ -379,6 +379,9 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 	while (!s.finished && !(s.stop && s.freezer.state == FREEZER_IDLE && !s.queued))
 		step(&s);
 	device_close(&s.device);
+	/* With a call that hangs in the kernel something may yet become frozen. */
+	if (!s.freezer.stuck)
+		guardian_stop(leftover);
 	pool_free(s.pool);
 	return 0;
 }
