@@ -18,7 +18,7 @@ UNAME = """#!/bin/sh
 if [ "$*" = -r ] && [ -e /running-kernel ]; then
 	exec cat /running-kernel
 fi
-exec /bin/uname "$@"
+exec /usr/bin/uname.real "$@"
 """
 
 ENTER = r"""
@@ -44,7 +44,8 @@ class GuestSystem:
         self.layers = done.stdout.strip()
         for name in ("upper", "work", "merged"):
             (where / name).mkdir(parents=True)
-        self.write("/usr/local/bin/uname", UNAME, "755")
+        self.sh("mv $(readlink -f /bin)/uname /usr/bin/uname.real")
+        self.write("/bin/uname", UNAME, "755")
         self.kernel = self.sh("cat /kernel-release").strip()
         self.boot(self.kernel)
 

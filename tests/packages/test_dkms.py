@@ -73,7 +73,8 @@ def test_build_install_use_and_remove(system, dkms_source, version):
     assert re.search(rf"^version: *{re.escape(version)}$", info, re.M)
     assert re.search(r"^alias: *vmbus:292efa3523ea364296ae3a6ebacba440$", info, re.M)
     assert re.search(rf"^vermagic: *{re.escape(added.kernel)} ", info, re.M)
-    assert "warning" not in added.sh(f"cat /var/lib/dkms/hv-vss/{version}/{added.kernel}/*/log/make.log")
+    log = f"/var/lib/dkms/hv-vss/{version}/{added.kernel}/*/log/make.log"
+    assert "warning" not in added.sh(f"cat {log}")
 
     done = dkms(added, "uninstall", version, added.kernel)
     assert done.returncode == 0, done.stdout
