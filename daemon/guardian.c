@@ -123,6 +123,7 @@ static void watch(struct leftover *l, pid_t parent, const struct fsset_config *c
 	const struct timespec again = { .tv_nsec = AGAIN_MS * 1000000L };
 	int64_t until = LEFTOVER_SOON, done = 0;
 	siginfo_t info;
+	int signal;
 
 	while (getppid() == parent && leftover_owner_lives(parent)) {
 		/* Before the first look anything may have happened. */
@@ -131,8 +132,8 @@ static void watch(struct leftover *l, pid_t parent, const struct fsset_config *c
 			leftover_thaw(l, config, &sysops_real);
 			done = until;
 		}
-		if (sigtimedwait(signals, &info, until && until != done ? &look : NULL) == SIGTERM &&
-		    info.si_pid == parent)
+		signal = sigtimedwait(signals, &info, until && until != done ? &look : NULL);
+		if (signal == SIGTERM && info.si_pid == parent)
 			return;
 	}
 	/* Until the last thread is out of the kernel, or a new daemon has taken over. */
