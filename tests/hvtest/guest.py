@@ -17,6 +17,8 @@ from .host import Host
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 BOOT_TIMEOUT = 120.0
+# Of guests that went down with a test; for its report.
+LAST_WORDS: list[str] = []
 
 
 class Guest:
@@ -56,7 +58,9 @@ class Guest:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind:
+            LAST_WORDS.append(self.describe())
         self.stop()
 
     def start(self) -> None:

@@ -52,6 +52,17 @@ class Stack:
             self.wait_serving()
         return self.daemon
 
+    def pause_daemon(self) -> None:
+        """SIGSTOP; it has stopped when this returns."""
+        assert self.daemon
+        self.daemon.kill(signal.SIGSTOP)
+        stat = f"/proc/{self.daemon.pid}/stat"
+        until(lambda: ") T " in self.guest.agent.run("cat", stat), 5, "the daemon has stopped")
+
+    def resume_daemon(self) -> None:
+        assert self.daemon
+        self.daemon.kill(signal.SIGCONT)
+
     def back_up(self) -> None:
         """FREEZE and THAW, both answered with success."""
         for op in ("freeze", "thaw"):

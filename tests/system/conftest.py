@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hvtest import disks, images
+from hvtest import guest as guest_module
 from hvtest.guest import Guest
 from hvtest.stack import OURS, Stack
 
@@ -36,6 +37,8 @@ ALL = ["/root", *(f"/data/{fs}" for fs in images.FILE_SYSTEMS)]
 class Machines:
     """Boots guests with fresh disks, and sees that they end."""
 
+    all_running: list[Guest] = []       # of all instances
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._running: list[Guest] = []
@@ -47,11 +50,14 @@ class Machines:
         guest = Guest(suite, live, **options)
         guest.start()
         self._running.append(guest)
+        self.all_running.append(guest)
         return guest
 
     def stop(self) -> None:
         while self._running:
-            self._running.pop().stop()
+            guest = self._running.pop()
+            self.all_running.remove(guest)
+            guest.stop()
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +98,15 @@ def shared(machine: str, machines: Machines) -> Shared:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item):
-    """Lets fixtures see whether their test has failed."""
+    """Lets fixtures see whether their test has failed, and its report what the guests said."""
     outcome = yield
     report = outcome.get_result()
     if report.when == "call":
         item.stash[FAILED] = report.failed
+    if report.failed:
+        running = [guest.describe() for guest in Machines.all_running]
+        report.sections += [("guest", text) for text in guest_module.LAST_WORDS + running]
+    guest_module.LAST_WORDS.clear()
 
 
 

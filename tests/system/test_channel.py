@@ -4,8 +4,6 @@ works again without a hand, and nothing stays frozen."""
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from hvtest import host
@@ -102,11 +100,10 @@ def test_offer_before_the_old_one_is_released(stack: Stack, places) -> None:
 
 
 def test_rescind_while_a_request_is_outstanding(stack: Stack, places) -> None:
-    assert stack.daemon
-    stack.daemon.kill(signal.SIGSTOP)
+    stack.pause_daemon()
     stack.guest.host.send("freeze")
     rescind(stack)
-    stack.daemon.kill(signal.SIGCONT)
+    stack.resume_daemon()
     offer(stack)
     stack.guest.writable(places)
 

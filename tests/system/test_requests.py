@@ -5,7 +5,6 @@ stray byte, is what the host itself checks.)"""
 
 from __future__ import annotations
 
-import signal
 import time
 
 import pytest
@@ -84,25 +83,23 @@ def test_thaw_without_freeze_fails(stack: Stack, places) -> None:
 
 
 def test_second_request_fails_and_leaves_the_first_alone(stack: Stack) -> None:
-    assert stack.daemon
     control = stack.guest.host
-    stack.daemon.kill(signal.SIGSTOP)
+    stack.pause_daemon()
     first = control.send("hot_backup")
     for op in ("hot_backup", "freeze", "thaw"):
         assert control.ask(op)["status"] == host.FAIL
     assert control.ask("get_dm_info")["status"] == host.OK
-    stack.daemon.kill(signal.SIGCONT)
+    stack.resume_daemon()
     assert control.answer(first)["status"] == host.OK
 
 
 def test_thaw_while_freezing_calls_the_freeze_off(stack: Stack, places) -> None:
-    assert stack.daemon
     control = stack.guest.host
-    stack.daemon.kill(signal.SIGSTOP)
+    stack.pause_daemon()
     freeze = control.send("freeze")
     assert control.ask("thaw")["status"] == host.FAIL
     assert control.answer(freeze)["status"] == host.FAIL
-    stack.daemon.kill(signal.SIGCONT)
+    stack.resume_daemon()
     until(lambda: control.ask("hot_backup")["status"] == host.OK, 10, "ready again")
     stack.guest.writable(places)
 
