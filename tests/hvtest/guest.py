@@ -124,7 +124,8 @@ class Guest:
     def mount(self, serial: str, where: str, kind: str, options: str = "") -> None:
         self.agent.run("mkdir", "-p", where)
         more = ("-o", options) if options else ()
-        self.agent.run("/bin/mount", "-t", kind, *more, self.device(serial), where)
+        # The first mount of a kind loads its module, and btrfs measures algorithms first.
+        self.agent.run("/bin/mount", "-t", kind, *more, self.device(serial), where, timeout=120)
 
     def mount_data(self) -> list[str]:
         """Mount the data disks at /data/<type>; where."""
