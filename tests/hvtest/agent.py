@@ -152,8 +152,9 @@ class Agent:
         return self.run("sh", "-euc", script, timeout=timeout)
 
     def put(self, path: str, content: bytes, mode: int = 0o644) -> None:
-        self.run("sh", "-ec", 'cat > "$1"; chmod "$2" "$1"', "put", path, f"{mode:o}",
-                 data=content)
+        # By way of another name: the old file may be running still.
+        self.run("sh", "-ec", 'cat > "$1.new"; chmod "$2" "$1.new"; mv "$1.new" "$1"', "put",
+                 path, f"{mode:o}", data=content)
 
     def wait_for(self, condition, timeout: float, what: str, command: Command | None = None):
         """Wait until something that the agent reports has come true."""

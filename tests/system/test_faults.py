@@ -277,6 +277,29 @@ def test_late_answer_is_not_taken_for_the_next_request(rig: faults.Rig) -> None:
     assert second["status"] == thaw["status"]
 
 
+def test_answer_with_another_cookie_is_refused(rig: faults.Rig) -> None:
+    """Spoken by hand: an answer that names another request answers none."""
+    client = rig.agent.start("sh", "-c", r"""
+        exec 3<>/dev/vmbus/hv_vss
+        printf '\202\0\0\0\1\0\0\0\1\0\0\0' >&3
+        dd bs=32 count=1 <&3 >/dev/null 2>&1; echo registered
+        dd bs=64 count=1 <&3 >/run/frame 2>/dev/null
+        { head -c 4 /dev/zero; printf '\376\376\376\376'; head -c 4 /dev/zero; } >/run/wrong
+        { head -c 4 /dev/zero; dd if=/run/frame bs=4 skip=1 count=1 2>/dev/null
+          head -c 4 /dev/zero; } >/run/right
+        dd if=/run/wrong bs=12 count=1 2>&1 >&3; echo "wrong: $?"
+        read go
+        dd if=/run/right bs=12 count=1 2>/dev/null >&3; echo "right: $?" """)
+    client.wait_output("registered")
+    sent = rig.host.send("hot_backup")
+    client.wait_output("wrong: ")
+    assert "wrong: 1" in client.out and "Stale file handle" in client.out, client.out
+    assert not rig.host.find("answer", seq=sent.seq)
+    client.write(b"\n")
+    client.wait_output("right: 0")
+    assert rig.host.answer(sent)["status"] == host.OK
+
+
 @pytest.fixture(scope="module")
 def stock(machine: str, machines) -> faults.Rig:
     rig = faults.Rig(machines.boot(machine, smp=2), STOCK, STOCK)
