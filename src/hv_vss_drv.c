@@ -178,8 +178,18 @@ static int hv_vss_probe(struct hv_device *dev, const struct hv_vmbus_device_id *
 		goto err_put;
 	hv_set_drvdata(dev, hvs);
 	ret = hv_vss_channel_open(&hvs->channel);
-	if (ret)
-		goto err_free_channel;
+	if (ret) {
+		/*
+		 * Stay bound, without serving, until the host offers the channel anew. If this
+		 * failed, the driver core would try hv_utils next, which could not open it either
+		 * and makes the kernel oops on its way out.
+		 */
+		pr_err("the host does not let the channel be opened (%d)\n", ret);
+		hv_set_drvdata(dev, NULL);
+		hv_vss_channel_free(&hvs->channel);
+		hv_vss_device_put(hvs);
+		return 0;
+	}
 	start(hvs);
 	/* Only now may a daemon come: it must never find a channel that is not open. */
 	ret = hv_vss_chardev_register(hvs);
@@ -201,7 +211,6 @@ err_close:
 	stop(hvs, HV_VSS_CANCEL_RESCIND, true);
 	hv_vss_channel_close(&hvs->channel);
 	hv_vss_engine_stop(hvs);
-err_free_channel:
 	hv_set_drvdata(dev, NULL);
 	hv_vss_channel_free(&hvs->channel);
 err_put:
@@ -222,6 +231,8 @@ void hv_vss_remove(struct hv_device *dev)
 {
 	struct hv_vss_device *hvs = hv_get_drvdata(dev);
 
+	if (!hvs)	/* could not be opened */
+		return;
 	unregister_pm_notifier(&hvs->pm);
 	sysfs_remove_group(&dev->device.kobj, &hv_vss_sysfs_group);
 	hv_vss_chardev_unregister(hvs);
@@ -238,6 +249,8 @@ static int hv_vss_suspend(struct hv_device *dev)
 {
 	struct hv_vss_device *hvs = hv_get_drvdata(dev);
 
+	if (!hvs)
+		return 0;
 	stop(hvs, HV_VSS_CANCEL_SUSPEND, false);
 	hv_vss_channel_close(&hvs->channel);
 	return 0;
@@ -246,8 +259,11 @@ static int hv_vss_suspend(struct hv_device *dev)
 static int hv_vss_resume(struct hv_device *dev)
 {
 	struct hv_vss_device *hvs = hv_get_drvdata(dev);
-	int ret = hv_vss_channel_open(&hvs->channel);
+	int ret;
 
+	if (!hvs)
+		return 0;
+	ret = hv_vss_channel_open(&hvs->channel);
 	if (!ret)
 		start(hvs);
 	return ret;
