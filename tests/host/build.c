@@ -330,7 +330,7 @@ bool hv_build_send(struct hv_channel *ch, struct hv_packet *pkt, bool *queued)
 	req->reqid = le64_to_cpu(desc->reqid);
 	if (pkt->payload >= sizeof(struct ic_msg))
 		req->txid = ((const struct ic_msg *)payload)->hdr.txid;
-	hv_request_arm(req, pkt->timeout_ms);
+	req->timeout_ms = pkt->timeout_ms;
 	pkt->req = req;
-	return hv_packet_send(ch, pkt->bytes, pkt->len, queued);
+	return hv_packet_send(req, pkt->bytes, pkt->len, queued);
 }

@@ -27,7 +27,7 @@
 #define HV_MSG_PAYLOAD		240
 #define HV_RELIDS		64
 #define HV_PAGE			4096u
-#define HV_HISTORY		256	/* answered requests remembered, to know a double */
+#define HV_HISTORY		4096	/* answered requests remembered, to know a double */
 
 #define HV_STATUS_SUCCESS		0
 #define HV_STATUS_INVALID_CODE		2
@@ -124,6 +124,7 @@ struct hv_request {
 	uint64_t txid;
 	int64_t sent_us;
 	QEMUTimer *timer;
+	uint64_t timeout_ms;	/* 0 for none */
 	uint32_t len;		/* payload bytes, padding not included */
 	uint8_t *data;
 };
@@ -131,6 +132,7 @@ struct hv_request {
 /* A packet that waits for room in the ring to the guest. */
 struct hv_outgoing {
 	QSIMPLEQ_ENTRY(hv_outgoing) next;
+	struct hv_request *req;
 	uint32_t len;
 	uint8_t data[];
 };
@@ -298,7 +300,7 @@ int hv_ring_read(const struct hv_ring *r, uint8_t **packet, uint32_t *len, bool 
 #define HV_RING_PENDING		12
 
 /* packet.c */
-bool hv_packet_send(struct hv_channel *ch, const uint8_t *packet, uint32_t len, bool *queued);
+bool hv_packet_send(struct hv_request *req, const uint8_t *packet, uint32_t len, bool *queued);
 void hv_packet_flush(struct hv_channel *ch);
 void hv_packet_drain(struct hv_channel *ch);
 void hv_packet_release(struct hv_channel *ch);
@@ -306,7 +308,7 @@ bool hv_packet_fill(struct hv_channel *ch, uint32_t free);
 
 /* request.c */
 struct hv_request *hv_request_new(struct hv_channel *ch, const uint8_t *data, uint32_t len);
-void hv_request_arm(struct hv_request *req, uint64_t timeout_ms);
+void hv_request_sent(struct hv_request *req);
 void hv_request_answer(struct hv_channel *ch, const uint8_t *packet, uint32_t len);
 QList *hv_request_drop_all(struct hv_channel *ch);
 

@@ -26,7 +26,7 @@ static void ring_broken(struct hv_channel *ch, const struct hv_ring *r, const ch
 
 /**
  * hv_packet_send() - put a packet in the ring to the guest, or in the queue for it
- * @ch: an open channel
+ * @req: what the packet asks; its channel is open
  * @packet: descriptor and payload
  * @len: bytes, a multiple of 8
  * @queued: set to whether it waits for room
@@ -34,8 +34,9 @@ static void ring_broken(struct hv_channel *ch, const struct hv_ring *r, const ch
  * Does not signal, so that several packets can share a signal.
  * Return: true when the guest has to be signalled.
  */
-bool hv_packet_send(struct hv_channel *ch, const uint8_t *packet, uint32_t len, bool *queued)
+bool hv_packet_send(struct hv_request *req, const uint8_t *packet, uint32_t len, bool *queued)
 {
+	struct hv_channel *ch = req->ch;
 	struct hv_outgoing *o;
 	bool signal = false;
 	int ret = -EAGAIN;
@@ -43,13 +44,16 @@ bool hv_packet_send(struct hv_channel *ch, const uint8_t *packet, uint32_t len, 
 	*queued = false;
 	if (QSIMPLEQ_EMPTY(&ch->outgoing))
 		ret = hv_ring_write(&ch->out, packet, len, &signal);
-	if (!ret)
+	if (!ret) {
 		capture(ch, "out", packet, len);
+		hv_request_sent(req);
+	}
 	if (ret == -EIO)
 		ring_broken(ch, &ch->out, "to");
 	if (ret == -EAGAIN) {
 		*queued = true;
 		o = g_malloc(sizeof(*o) + len);
+		o->req = req;
 		o->len = len;
 		memcpy(o->data, packet, len);
 		QSIMPLEQ_INSERT_TAIL(&ch->outgoing, o, next);
@@ -72,10 +76,12 @@ void hv_packet_flush(struct hv_channel *ch)
 
 		if (ret == -EAGAIN)
 			break;
-		if (ret)
+		if (ret) {
 			ring_broken(ch, &ch->out, "to");
-		else
+		} else {
 			capture(ch, "out", o->data, o->len);
+			hv_request_sent(o->req);
+		}
 		QSIMPLEQ_REMOVE_HEAD(&ch->outgoing, next);
 		ch->outgoing_count--;
 		g_free(o);

@@ -65,14 +65,14 @@ struct hv_request *hv_request_new(struct hv_channel *ch, const uint8_t *data, ui
 }
 
 /**
- * hv_request_arm() - start the time in which an answer must come
+ * hv_request_sent() - the packet is in the ring: the time for its answer starts
  * @req: the request
- * @timeout_ms: that time, 0 for no limit
  */
-void hv_request_arm(struct hv_request *req, uint64_t timeout_ms)
+void hv_request_sent(struct hv_request *req)
 {
-	if (timeout_ms)
-		timer_mod(req->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + timeout_ms);
+	req->sent_us = hv_now_us(req->ch->host);
+	if (req->timeout_ms)
+		timer_mod(req->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + req->timeout_ms);
 }
 
 /**
