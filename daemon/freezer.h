@@ -34,10 +34,12 @@ enum freezer_event {
 struct freezer_config {
 	int64_t check_us;	/* time for a check */
 	int64_t freeze_us;	/* time from the request to the answer */
+	int64_t sync_us;	/* of that, time for writing out; 0: all of it */
 	int64_t hold_us;	/* time for all FIFREEZEs, and anew from the answer to THAW */
 	int64_t thaw_us;	/* time for a thaw */
 	int64_t patience_us;	/* for one FITHAW, before the next one runs beside it */
 	bool strict;
+	bool skip_foreign;	/* what somebody else has frozen is left to him */
 };
 
 /* Where the plan comes from; called in a worker. */

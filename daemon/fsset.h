@@ -73,6 +73,7 @@ struct fsset {
 struct fsset_config {
 	struct mounts_policy policy;
 	bool own_namespace_only;
+	bool only_luns;		/* only what is on the disks that the host has named */
 	const char *sysfs;
 };
 

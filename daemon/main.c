@@ -142,7 +142,7 @@ int main(int argc, char **argv)
 	err = options_parse(&o, argc, argv);
 	if (err < 0) {
 		if (o.action == ACTION_LIST)
-			err = list_plan(&o.plan);
+			err = list_plan(&o.plan, o.json);
 		else if (o.action == ACTION_THAW_LEFTOVERS)
 			err = thaw_leftovers(&o);
 		else if (o.action == ACTION_GUARDIAN)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,17 @@ enum {
 	OPT_DEVICE = 256,
 	OPT_EXCLUDE,
 	OPT_EXIT_IF_ABSENT,
+	OPT_FOREIGN,
+	OPT_FREEZE_LUNS,
 	OPT_FREEZE_TIMEOUT,
 	OPT_GUARDIAN,
 	OPT_HOLD,
 	OPT_INCLUDE,
+	OPT_JSON,
 	OPT_RUN_DIR,
+	OPT_STATUS,
 	OPT_STRICT,
+	OPT_SYNC_TIMEOUT,
 	OPT_THAW_LEFTOVERS,
 	OPT_THIS_NAMESPACE,
 };
@@ -33,16 +39,21 @@ static const struct option long_options[] = {
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "exclude", required_argument, NULL, OPT_EXCLUDE },
 	{ "exit-if-absent", no_argument, NULL, OPT_EXIT_IF_ABSENT },
+	{ "foreign", required_argument, NULL, OPT_FOREIGN },
 	{ "foreground", no_argument, NULL, 'n' },
+	{ "freeze-luns", no_argument, NULL, OPT_FREEZE_LUNS },
 	{ "freeze-timeout", required_argument, NULL, OPT_FREEZE_TIMEOUT },
 	{ "guardian", required_argument, NULL, OPT_GUARDIAN },
 	{ "help", no_argument, NULL, 'h' },
 	{ "hold", required_argument, NULL, OPT_HOLD },
 	{ "include", required_argument, NULL, OPT_INCLUDE },
+	{ "json", no_argument, NULL, OPT_JSON },
 	{ "list", no_argument, NULL, 'l' },
 	{ "no-daemon", no_argument, NULL, 'n' },
 	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
+	{ "status", no_argument, NULL, OPT_STATUS },
 	{ "strict", no_argument, NULL, OPT_STRICT },
+	{ "sync-timeout", required_argument, NULL, OPT_SYNC_TIMEOUT },
 	{ "thaw-leftovers", no_argument, NULL, OPT_THAW_LEFTOVERS },
 	{ "this-namespace", no_argument, NULL, OPT_THIS_NAMESPACE },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -56,6 +67,10 @@ static const char help[] =
 "\n"
 "  -l, --list             print what would be frozen, in which order, and why not\n"
 "                         the rest; freeze nothing\n"
+"      --status           print what the daemon does, and how the last backups went;\n"
+"                         exit with 0: running, 1: the last backup has failed,\n"
+"                         3: not running, 4: not known\n"
+"      --json             with --list or --status: as JSON\n"
 "      --thaw-leftovers   thaw what a killed daemon has left frozen, and exit\n"
 "\n"
 "      --include=PATTERN  freeze only what matches (may be given several times)\n"
@@ -66,10 +81,17 @@ static const char help[] =
 "                         mount namespaces (containers)\n"
 "      --strict           fail if a file system can't be frozen (vfat, ...), instead\n"
 "                         of only writing it out\n"
+"      --foreign=POLICY   a file system that somebody else has frozen makes the backup\n"
+"                         fail (the default), or is left as it is: skip\n"
+"      --freeze-luns      freeze only what is on the disks that the host names; fail if\n"
+"                         they can't be told\n"
 "      --hold=SECONDS     thaw if the host has not asked for it after this time, or if\n"
 "                         freezing alone takes that long (default 60)\n"
 "      --freeze-timeout=SECONDS\n"
 "                         give up if not frozen after this time (default 600)\n"
+"      --sync-timeout=SECONDS\n"
+"                         give up if not written out before the freeze after this time\n"
+"                         (default: as long as --freeze-timeout)\n"
 "\n"
 "      --device=PATH      default /dev/" HV_VSS_DEVICE "\n"
 "      --exit-if-absent   exit if the device isn't there, instead of waiting for it\n"
@@ -95,6 +117,15 @@ static int parse_seconds(const char *name, const char *text, int64_t *us)
 	return 0;
 }
 
+static int parse_foreign(const char *text, bool *skip)
+{
+	*skip = !strcmp(text, "skip");
+	if (*skip || !strcmp(text, "fail"))
+		return 0;
+	fprintf(stderr, "hv-vss-daemon: --foreign=%s: neither fail nor skip\n", text);
+	return EXIT_USAGE;
+}
+
 /* Patterns point into argv. */
 static int add_pattern(char ***list, const char *name, char *text)
 {
@@ -118,6 +149,31 @@ static int add_pattern(char ***list, const char *name, char *text)
 	return 0;
 }
 
+static int set_action(struct options *o, enum options_action action)
+{
+	if (o->action != ACTION_SERVE && o->action != action) {
+		fputs("hv-vss-daemon: only one of --list, --status and --thaw-leftovers\n", stderr);
+		return EXIT_USAGE;
+	}
+	o->action = action;
+	return 0;
+}
+
+static int set_guarded(struct options *o, const char *text)
+{
+	char *end;
+	long pid;
+
+	errno = 0;
+	pid = strtol(text, &end, 10);
+	if (errno || *end || pid < 1 || pid > INT_MAX) {
+		fprintf(stderr, "hv-vss-daemon: --guardian=%s: not a process\n", text);
+		return EXIT_USAGE;
+	}
+	o->guarded = pid;
+	return set_action(o, ACTION_GUARDIAN);
+}
+
 static int apply(struct options *o, int opt)
 {
 	switch (opt) {
@@ -131,30 +187,38 @@ static int apply(struct options *o, int opt)
 	case OPT_EXIT_IF_ABSENT:
 		o->exit_if_absent = true;
 		return 0;
+	case OPT_FOREIGN:
+		return parse_foreign(optarg, &o->freezer.skip_foreign);
+	case OPT_FREEZE_LUNS:
+		o->plan.only_luns = true;
+		return 0;
 	case OPT_FREEZE_TIMEOUT:
 		return parse_seconds("freeze-timeout", optarg, &o->freezer.freeze_us);
 	case OPT_GUARDIAN:
-		o->action = ACTION_GUARDIAN;
-		o->guarded = atoi(optarg);
-		return o->guarded > 0 ? 0 : EXIT_USAGE;
+		return set_guarded(o, optarg);
 	case OPT_HOLD:
 		return parse_seconds("hold", optarg, &o->freezer.hold_us);
+	case OPT_JSON:
+		o->json = true;
+		return 0;
 	case OPT_RUN_DIR:
 		o->run_dir = optarg;
 		return 0;
+	case OPT_STATUS:
+		return set_action(o, ACTION_STATUS);
 	case OPT_STRICT:
 		o->plan.policy.strict = true;
 		o->freezer.strict = true;
 		return 0;
+	case OPT_SYNC_TIMEOUT:
+		return parse_seconds("sync-timeout", optarg, &o->freezer.sync_us);
 	case OPT_THIS_NAMESPACE:
 		o->plan.own_namespace_only = true;
 		return 0;
 	case OPT_THAW_LEFTOVERS:
-		o->action = ACTION_THAW_LEFTOVERS;
-		return 0;
+		return set_action(o, ACTION_THAW_LEFTOVERS);
 	case 'l':
-		o->action = ACTION_LIST;
-		return 0;
+		return set_action(o, ACTION_LIST);
 	case 'v':
 		o->verbose = true;
 		return 0;
@@ -195,6 +259,10 @@ int options_parse(struct options *o, int argc, char **argv)
 			return EXIT_SUCCESS;
 		}
 		ret = apply(o, opt);
+	}
+	if (!ret && o->json && o->action != ACTION_LIST && o->action != ACTION_STATUS) {
+		fputs("hv-vss-daemon: --json goes with --list or --status\n", stderr);
+		ret = EXIT_USAGE;
 	}
 	if (!ret && optind < argc) {
 		fprintf(stderr, "hv-vss-daemon: %s: not an option\n", argv[optind]);

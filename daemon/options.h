@@ -7,6 +7,7 @@
 enum options_action {
 	ACTION_SERVE,
 	ACTION_LIST,
+	ACTION_STATUS,
 	ACTION_THAW_LEFTOVERS,
 	ACTION_GUARDIAN,	/* how the daemon starts its guardian; not for people */
 };
@@ -17,6 +18,7 @@ struct options {
 	const char *run_dir;
 	pid_t guarded;
 	bool verbose;
+	bool json;
 	bool exit_if_absent;
 	struct fsset_config plan;
 	struct freezer_config freezer;

@@ -13,8 +13,8 @@ static struct options o;
 
 static int parse(const char *line)
 {
-	static char buf[256];
-	char *argv[16] = { "hv-vss-daemon" };
+	static char buf[512];
+	char *argv[24] = { "hv-vss-daemon" };
 	int argc = 1;
 
 	snprintf(buf, sizeof(buf), "%s", line);
@@ -48,6 +48,7 @@ static void defaults(void **state)
 	assert_int_equal(o.freezer.hold_us, 60000000);
 	assert_false(o.plan.policy.strict || o.plan.own_namespace_only || o.freezer.strict);
 	assert_null(o.plan.policy.include);
+	assert_false(o.json || o.plan.only_luns || o.freezer.skip_foreign || o.freezer.sync_us);
 	/* Whatever the kernel ends after 30 s must be over before. */
 	assert_true(o.freezer.check_us < 30000000 && o.freezer.thaw_us < 30000000);
 }
@@ -57,13 +58,15 @@ static void values_arrive(void **state)
 	(void)state;
 	assert_int_equal(parse("-n -v --hold=7 --freeze-timeout 9 --device /d --run-dir=/r "
 			       "--strict --this-namespace --exclude=type:vfat --exclude /mnt/* "
-			       "--include=device:/dev/sd*"), -1);
+			       "--include=device:/dev/sd* --foreign=skip --freeze-luns "
+			       "--sync-timeout=30"), -1);
 	assert_int_equal(o.freezer.hold_us, 7000000);
 	assert_int_equal(o.freezer.freeze_us, 9000000);
 	assert_string_equal(o.device, "/d");
 	assert_string_equal(o.run_dir, "/r");
 	assert_true(o.verbose && o.freezer.strict && o.plan.policy.strict);
-	assert_true(o.plan.own_namespace_only);
+	assert_true(o.plan.own_namespace_only && o.plan.only_luns && o.freezer.skip_foreign);
+	assert_int_equal(o.freezer.sync_us, 30000000);
 	assert_string_equal(o.plan.policy.exclude[0], "type:vfat");
 	assert_string_equal(o.plan.policy.exclude[1], "/mnt/*");
 	assert_null(o.plan.policy.exclude[2]);
@@ -76,6 +79,10 @@ static void actions(void **state)
 	(void)state;
 	assert_int_equal(parse("--list"), -1);
 	assert_int_equal(o.action, ACTION_LIST);
+	assert_int_equal(parse("--list --json"), -1);
+	assert_true(o.json);
+	assert_int_equal(parse("--json --status"), -1);
+	assert_int_equal(o.action, ACTION_STATUS);
 	assert_int_equal(parse("--thaw-leftovers"), -1);
 	assert_int_equal(o.action, ACTION_THAW_LEFTOVERS);
 	assert_int_equal(parse("--guardian 42"), -1);
@@ -88,7 +95,9 @@ static void wrong_ones_are_refused(void **state)
 		"--hold=0", "--hold=3601", "--hold=-1", "--hold=", "--hold=5s", "--hold",
 		"--hold=99999999999999999999", "--freeze-timeout=x", "--no-such", "-x", "word",
 		"--exclude=relative", "--include=colour:red", "--guardian=0", "--guardian=x",
-		"--list word", NULL
+		"--list word", "--json", "--list --status", "--thaw-leftovers --list",
+		"--foreign=maybe", "--foreign", "--sync-timeout=0", "--sync-timeout=1e3",
+		"--guardian=99999999999", "--guardian=3x", "--freeze-luns=1", NULL
 	};
 
 	(void)state;
