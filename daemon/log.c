@@ -3,20 +3,34 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "journal.h"
 #include "log.h"
 
-#define LOG_LINES	512
-#define LOG_LINE_MAX	1000
+#define LOG_RING	(128 * 1024U)	/* bytes; a power of two */
+#define LOG_LINE_MAX	990		/* of text */
 #define LOG_STACK	(64 * 1024L)
+#define LOG_OLD_US	1000000LL	/* a line that has waited for longer says so */
 
-struct log_line {
-	int len;
-	char text[LOG_LINE_MAX];
+struct log_entry {
+	int64_t time;
+	int priority;
+	size_t len;			/* of text */
+	struct journal_fields fields;
+	char text[LOG_LINE_MAX + 32];	/* and room for what is said of its age */
+};
+
+/* How an entry lies in the ring; its text and fields follow. */
+struct log_head {
+	int64_t time;
+	uint16_t len;
+	uint16_t fields;
+	uint8_t priority;
 };
 
 /* There is one stderr, so there is one log. */
@@ -30,19 +44,78 @@ static struct {
 	bool stop;
 	bool writing;
 	int fd;
+	int journal;			/* -1: there is none */
 	bool prefix;
 	int max_priority;
+	unsigned long backup;		/* that is going on; 0: none */
 	unsigned int head;		/* next to write into */
 	unsigned int tail;		/* next to be written out */
 	unsigned int lost;
-	struct log_line line[LOG_LINES];
+	char ring[LOG_RING];
 } log_ring = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.wake = PTHREAD_COND_INITIALIZER,
 	.idle = PTHREAD_COND_INITIALIZER,
 	.fd = STDERR_FILENO,
+	.journal = -1,
 	.max_priority = LOG_INFO,
 };
+
+static int64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* The ring: with its lock held */
+
+static void ring_put(const void *from, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		log_ring.ring[log_ring.head++ % LOG_RING] = ((const char *)from)[i];
+}
+
+static void ring_get(void *to, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		((char *)to)[i] = log_ring.ring[log_ring.tail++ % LOG_RING];
+}
+
+static void ring_push(const struct log_entry *e)
+{
+	const struct log_head head = {
+		.time = e->time, .len = e->len, .fields = e->fields.len, .priority = e->priority,
+	};
+	size_t size = sizeof(head) + head.len + head.fields;
+
+	while (log_ring.head - log_ring.tail + size > LOG_RING) {
+		struct log_head old;
+
+		ring_get(&old, sizeof(old));
+		log_ring.tail += old.len + old.fields;
+		log_ring.lost++;
+	}
+	ring_put(&head, sizeof(head));
+	ring_put(e->text, head.len);
+	ring_put(e->fields.buf, head.fields);
+}
+
+static void ring_pop(struct log_entry *e)
+{
+	struct log_head head;
+
+	ring_get(&head, sizeof(head));
+	e->time = head.time;
+	e->priority = head.priority;
+	e->len = head.len;
+	e->fields.len = head.fields;
+	ring_get(e->text, head.len);
+	ring_get(e->fields.buf, head.fields);
+}
+
+/* Writing out */
 
 static void write_all(int fd, const char *text, int len)
 {
@@ -58,9 +131,43 @@ static void write_all(int fd, const char *text, int len)
 	}
 }
 
+static void write_entry(const struct log_entry *e)
+{
+	char line[sizeof(e->text) + 8];
+	int len = 0;
+
+	if (log_ring.journal >= 0 &&
+	    !journal_send(log_ring.journal, e->priority, e->text, e->len, &e->fields))
+		return;
+	/* Also what the journal has no room for just now: here one may wait for it. */
+	if (log_ring.prefix)
+		len = snprintf(line, sizeof(line), "<%d>", e->priority);
+	memcpy(line + len, e->text, e->len);
+	len += e->len;
+	line[len++] = '\n';
+	write_all(log_ring.fd, line, len);
+}
+
+static void write_lost(unsigned int lost)
+{
+	struct log_entry e = { .priority = LOG_WARNING };
+
+	e.len = snprintf(e.text, sizeof(e.text), "%u log lines lost", lost);
+	write_entry(&e);
+}
+
+static void add_age(struct log_entry *e)
+{
+	int64_t age = now_us() - e->time;
+
+	if (age >= LOG_OLD_US)
+		e->len += snprintf(e->text + e->len, sizeof(e->text) - e->len, " (%d.%d s ago)",
+				   (int)(age / 1000000), (int)(age / 100000 % 10));
+}
+
 static void *log_writer(void *unused)
 {
-	struct log_line line;
+	struct log_entry entry;
 	unsigned int lost;
 
 	(void)unused;
@@ -71,19 +178,15 @@ static void *log_writer(void *unused)
 			pthread_cond_wait(&log_ring.wake, &log_ring.lock);
 		if (log_ring.head == log_ring.tail)
 			break;
-		line = log_ring.line[log_ring.tail++ % LOG_LINES];
+		ring_pop(&entry);
 		lost = log_ring.lost;
 		log_ring.lost = 0;
 		log_ring.writing = true;
 		pthread_mutex_unlock(&log_ring.lock);
-		if (lost) {
-			char text[80];
-			int len = snprintf(text, sizeof(text), "%s%u log lines lost\n",
-					   log_ring.prefix ? "<4>" : "", lost);
-
-			write_all(log_ring.fd, text, len);
-		}
-		write_all(log_ring.fd, line.text, line.len);
+		if (lost)
+			write_lost(lost);
+		add_age(&entry);
+		write_entry(&entry);
 		pthread_mutex_lock(&log_ring.lock);
 		log_ring.writing = false;
 		if (log_ring.head == log_ring.tail)
@@ -122,24 +225,55 @@ int log_start(int fd, bool prefix, int max_priority)
 	return -err;
 }
 
-static void log_format(struct log_line *line, int priority, const char *fmt, va_list ap)
+/**
+ * log_journal() - send entries to the journal, and only what it doesn't take to stderr
+ * @fd: from journal_open(); negative: there is none
+ *
+ * Context: before log_start().
+ */
+void log_journal(int fd)
 {
-	int len = 0, more;
+	log_ring.journal = fd < 0 ? -1 : fd;
+}
 
-	if (log_ring.prefix)
-		len = snprintf(line->text, sizeof(line->text), "<%d>", priority);
-	more = vsnprintf(line->text + len, sizeof(line->text) - len - 1, fmt, ap);
-	if (more < 0)
-		more = 0;
-	len += more;
-	if (len > LOG_LINE_MAX - 2)
-		len = LOG_LINE_MAX - 2;
+/**
+ * log_backup() - all lines from now on belong to a backup
+ * @id: its number; 0: they don't any more
+ */
+void log_backup(unsigned long id)
+{
+	pthread_mutex_lock(&log_ring.lock);
+	log_ring.backup = id;
+	pthread_mutex_unlock(&log_ring.lock);
+}
+
+static void format_text(struct log_entry *e, const char *fmt, va_list ap)
+{
+	int len = vsnprintf(e->text, LOG_LINE_MAX, fmt, ap);
+
+	if (len < 0)
+		len = 0;
+	e->len = len < LOG_LINE_MAX ? len : LOG_LINE_MAX - 1;
 	/* A file name may hold a newline; it must not start a line of its own. */
-	for (char *p = line->text; p < line->text + len; p++)
+	for (char *p = e->text; p < e->text + e->len; p++)
 		if (*p == '\n' || *p == '\r')
 			*p = '?';
-	line->text[len++] = '\n';
-	line->len = len;
+}
+
+static void add_entry(struct log_entry *e, const char *fmt, va_list ap)
+{
+	e->time = now_us();
+	format_text(e, fmt, ap);
+	pthread_mutex_lock(&log_ring.lock);
+	if (log_ring.backup)
+		journal_add(&e->fields, "HV_VSS_BACKUP_ID", "%lu", log_ring.backup);
+	if (log_ring.running) {
+		ring_push(e);
+		pthread_cond_signal(&log_ring.wake);
+	}
+	pthread_mutex_unlock(&log_ring.lock);
+	if (!log_ring.running)
+		write_entry(e);
 }
 
 /**
@@ -152,26 +286,62 @@ static void log_format(struct log_line *line, int priority, const char *fmt, va_
  */
 void log_msg(int priority, const char *fmt, ...)
 {
-	struct log_line line;
+	struct log_entry e;
 	va_list ap;
 
 	if (priority > log_ring.max_priority)
 		return;
+	e.priority = priority;
+	e.fields.len = 0;
 	va_start(ap, fmt);
-	log_format(&line, priority, fmt, ap);
+	add_entry(&e, fmt, ap);
 	va_end(ap);
-	if (!log_ring.running) {
-		write_all(log_ring.fd, line.text, line.len);
+}
+
+/**
+ * log_mount() - log one line about a file system
+ * @priority: as for log_msg()
+ * @mount: where it is mounted: the line begins with that, and the journal gets it as a field
+ * @fmt: as for log_msg()
+ *
+ * Context: as for log_msg().
+ */
+void log_mount(int priority, const char *mount, const char *fmt, ...)
+{
+	char text[LOG_LINE_MAX];
+	va_list ap;
+	struct journal_fields fields = { .len = 0 };
+
+	if (priority > log_ring.max_priority)
 		return;
-	}
-	pthread_mutex_lock(&log_ring.lock);
-	if (log_ring.head - log_ring.tail == LOG_LINES) {
-		log_ring.tail++;
-		log_ring.lost++;
-	}
-	log_ring.line[log_ring.head++ % LOG_LINES] = line;
-	pthread_cond_signal(&log_ring.wake);
-	pthread_mutex_unlock(&log_ring.lock);
+	va_start(ap, fmt);
+	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
+		text[0] = '\0';
+	va_end(ap);
+	journal_add(&fields, "HV_VSS_MOUNT", "%s", mount);
+	log_event(priority, &fields, "%s: %s", mount, text);
+}
+
+/**
+ * log_event() - log one line with fields for the journal
+ * @priority: as for log_msg()
+ * @fields: more than the text, for those who filter
+ * @fmt: as for log_msg()
+ *
+ * Context: as for log_msg().
+ */
+void log_event(int priority, const struct journal_fields *fields, const char *fmt, ...)
+{
+	struct log_entry e;
+	va_list ap;
+
+	if (priority > log_ring.max_priority)
+		return;
+	e.priority = priority;
+	e.fields = *fields;
+	va_start(ap, fmt);
+	add_entry(&e, fmt, ap);
+	va_end(ap);
 }
 
 /**

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "guardian.h"
+#include "journal.h"
 #include "list.h"
 #include "log.h"
 #include "serve.h"
@@ -69,6 +70,15 @@ static int take_signals(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* To the journal if that is where stderr leads, with its fields. */
+static int start_log(bool verbose)
+{
+	bool prefix = getenv("JOURNAL_STREAM");
+
+	log_journal(journal_open(STDERR_FILENO));
+	return log_start(STDERR_FILENO, prefix, verbose ? LOG_DEBUG : LOG_INFO);
+}
+
 static int thaw_patiently(struct leftover *leftover, const struct options *o)
 {
 	int ret;
@@ -94,8 +104,7 @@ static int serve_locked(const struct options *o)
 	if (signals < 0)
 		return signals;
 	/* First of all: what is left frozen may block whoever reads our log. */
-	err = log_start(STDERR_FILENO, getenv("JOURNAL_STREAM"),
-			o->verbose ? LOG_DEBUG : LOG_INFO);
+	err = start_log(o->verbose);
 	if (err)
 		return err;
 	notify_init(&notify);
@@ -116,7 +125,7 @@ static int thaw_leftovers(const struct options *o)
 	struct leftover leftover;
 	int err;
 
-	err = log_start(STDERR_FILENO, getenv("JOURNAL_STREAM"), LOG_INFO);
+	err = start_log(false);
 	if (!err)
 		err = leftover_lock(&leftover, o->run_dir);
 	if (!err)
@@ -128,7 +137,7 @@ static int guard_daemon(const struct options *o)
 {
 	int err;
 
-	err = log_start(STDERR_FILENO, getenv("JOURNAL_STREAM"), LOG_INFO);
+	err = start_log(false);
 	return err ? err : guardian_run(o->guarded, &o->plan);
 }
 

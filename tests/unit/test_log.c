@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/log.c
+// Sources: daemon/log.c daemon/journal.c
 /* The log must never block whoever logs, and say nothing while file systems are frozen. */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "journal.h"
 #include "log.h"
 #include "test.h"
 
@@ -133,6 +139,158 @@ static void long_line_is_cut(void **state)
 	assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
+static void old_lines_tell_their_age(void **state)
+{
+	char text[256];
+	int tenths;
+
+	(void)state;
+	assert_int_equal(log_start(out[1], false, LOG_INFO), 0);
+	log_hold(true);
+	log_msg(LOG_INFO, "held");
+	usleep(1100 * 1000);
+	log_hold(false);
+	log_stop(5000);
+	drain(text, sizeof(text));
+	assert_int_equal(sscanf(text, "held (%*d.%d s ago)\n", &tenths), 1);
+}
+
+/* A journal of our own: entries arrive as datagrams at @path. */
+static int fake_journal(char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char dir[] = "/tmp/hv-vss-test.XXXXXX";
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(addr.sun_path), "%s/socket", dir);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static void remove_journal(char *path)
+{
+	assert_int_equal(unlink(path), 0);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(rmdir(path), 0);
+}
+
+static void next_entry(int fd, char *entry, size_t size)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	ssize_t len;
+
+	memset(entry, 0, size);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	len = recv(fd, entry, size - 1, 0);
+	assert_true(len > 0);
+}
+
+static void journal_gets_fields(void **state)
+{
+	static const char binary[] = "HV_VSS_MOUNT\n\x04\0\0\0\0\0\0\0" "/a\nb\n";
+	struct journal_fields fields = { .len = 0 };
+	char path[108], entry[4096];
+	int fd = fake_journal(path);
+
+	(void)state;
+	journal_add(&fields, "HV_VSS_EVENT", "%s", "backup");
+	journal_add(&fields, "HV_VSS_RESULT", "%s", "ok");
+	log_journal(journal_connect(path));
+	log_start(out[1], true, LOG_INFO);
+	log_event(LOG_INFO, &fields, "number %d", 1);
+	next_entry(fd, entry, sizeof(entry));
+	assert_string_equal(entry, "PRIORITY=6\nSYSLOG_IDENTIFIER=hv-vss-daemon\n"
+			    "MESSAGE=number 1\nHV_VSS_EVENT=backup\nHV_VSS_RESULT=ok\n");
+	log_backup(7);
+	log_mount(LOG_ERR, "/a\nb", "two\nlines");
+	next_entry(fd, entry, sizeof(entry));
+	assert_non_null(strstr(entry, "PRIORITY=3\n"));
+	assert_non_null(strstr(entry, "MESSAGE=/a?b: two?lines\n"));
+	/* A value with a newline comes with its length. */
+	assert_non_null(memmem(entry, sizeof(entry), binary, sizeof(binary) - 1));
+	assert_non_null(memmem(entry, sizeof(entry), "\nHV_VSS_BACKUP_ID=7\n", 20));
+	log_backup(0);
+	log_hold(true);
+	log_msg(LOG_INFO, "held");
+	assert_int_equal(recv(fd, entry, sizeof(entry), MSG_DONTWAIT), -1);
+	usleep(100 * 1000);
+	assert_int_equal(recv(fd, entry, sizeof(entry), MSG_DONTWAIT), -1);
+	log_hold(false);
+	next_entry(fd, entry, sizeof(entry));
+	assert_string_equal(entry, "PRIORITY=6\nSYSLOG_IDENTIFIER=hv-vss-daemon\nMESSAGE=held\n");
+	assert_false(readable(50));
+	/* A journal that has gone away: then to stderr, as it always was. */
+	close(fd);
+	log_msg(LOG_INFO, "lonely");
+	log_stop(1000);
+	drain(entry, sizeof(entry));
+	assert_string_equal(entry, "<6>lonely\n");
+	log_journal(-1);
+	remove_journal(path);
+}
+
+static void journal_that_does_not_read_loses_nothing(void **state)
+{
+	char path[108], text[8192];
+	int fd = fake_journal(path), entries = 0, lines = 0;
+
+	(void)state;
+	log_journal(journal_connect(path));
+	log_start(out[1], false, LOG_INFO);
+	for (int i = 0; i < 400; i++)
+		log_msg(LOG_INFO, "line %03d", i);
+	log_stop(5000);
+	while (recv(fd, text, sizeof(text), MSG_DONTWAIT) > 0)
+		entries++;
+	drain(text, sizeof(text));
+	for (char *p = text; (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_true(entries > 0 && lines > 0);
+	assert_int_equal(entries + lines, 400);
+	close(fd);
+	log_journal(-1);
+	remove_journal(path);
+}
+
+static void fields_that_do_not_fit_are_left_out(void **state)
+{
+	struct journal_fields fields = { .len = 0 };
+	char value[600];
+
+	(void)state;
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	for (int i = 0; i < 10; i++)
+		journal_add(&fields, "KEY", "%s", value);
+	assert_int_equal(fields.len, 3 * (4 + 599 + 1));
+	journal_add(&fields, "LAST", "%d", 1);
+	assert_memory_equal(fields.buf + fields.len - 7, "LAST=1\n", 7);
+}
+
+/* stderr leads to the journal only if $JOURNAL_STREAM says so of this very stream. */
+static void journal_only_for_its_own_stream(void **state)
+{
+	char env[64];
+	struct stat st;
+
+	(void)state;
+	unsetenv("JOURNAL_STREAM");
+	assert_int_equal(journal_open(out[1]), -ENOENT);
+	setenv("JOURNAL_STREAM", "nonsense", 1);
+	assert_int_equal(journal_open(out[1]), -ENOENT);
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	assert_int_equal(journal_open(out[1]), -EXDEV);
+	assert_int_equal(fstat(out[1], &st), 0);
+	snprintf(env, sizeof(env), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", env, 1);
+	assert_int_not_equal(journal_open(out[1]), -EXDEV);	/* whether there is one or not */
+	unsetenv("JOURNAL_STREAM");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +298,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_comes_out_while_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_line_is_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(blocked_reader_does_not_block_us, setup, teardown),
+		cmocka_unit_test_setup_teardown(old_lines_tell_their_age, setup, teardown),
+		cmocka_unit_test_setup_teardown(journal_gets_fields, setup, teardown),
+		cmocka_unit_test_setup_teardown(journal_that_does_not_read_loses_nothing, setup,
+						teardown),
+		cmocka_unit_test(fields_that_do_not_fit_are_left_out),
+		cmocka_unit_test_setup_teardown(journal_only_for_its_own_stream, setup, teardown),
 		cmocka_unit_test_setup_teardown(stop_does_not_wait_for_a_blocked_reader, setup,
 						teardown),
 	};
