@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from . import disks, host, images, load, verify
 from .guest import Guest
@@ -14,6 +15,13 @@ from .host import Message
 # How to mount a copy so that nothing is replayed: the copy must be good as it is.
 WITHOUT_RECOVERY = {"ext4": "ro,noload", "xfs": "ro,norecovery,nouuid",
                     "btrfs": "ro,rescue=nologreplay"}
+
+
+class Acknowledging(Protocol):
+    """Whoever writes, and knows what must be on the copy."""
+
+    def acknowledged(self) -> dict[str, int]:
+        """The last record acknowledged, by writer."""
 
 
 class Load:
@@ -64,7 +72,7 @@ class Backup:
     stood_still: dict[str, bool] = field(default_factory=dict)
 
 
-def take(guest: Guest, running: Load, directory: Path) -> Backup:
+def take(guest: Guest, running: Acknowledging, directory: Path) -> Backup:
     """FREEZE, copy the disks, THAW; both answered with success."""
     freeze = guest.host.ask("freeze", luns=luns(guest), timeout=120)
     assert freeze["status"] == host.OK, freeze

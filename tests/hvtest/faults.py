@@ -97,6 +97,9 @@ class Rig:
             writer.stop()
         self.writers = {}
 
+    def acknowledged(self) -> dict[str, int]:
+        return {name: writer.last for name, writer in self.writers.items()}
+
     # -- the daemon
 
     def start(self, fault: str = "", *options: str) -> Command:

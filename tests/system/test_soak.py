@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import time
 from pathlib import Path
 
-from hvtest import backup, disks, faults, host, load
+from hvtest import backup, faults, host, load
 from hvtest.cache import say
 
 ROUNDS = int(os.environ.get("HV_VSS_SOAK", "30"))
@@ -44,23 +45,23 @@ class Soak:
 
     def clean(self, verify: bool) -> None:
         rig = self.rig
-        assert rig.host.ask("freeze")["status"] == host.OK
-        copies = acknowledged = None
-        if verify:
-            time.sleep(0.3)
-            acknowledged = {name: writer.last for name, writer in rig.writers.items()}
-            copies = disks.copy_all(rig.guest.disks, self.directory / "copies")
-        assert rig.host.ask("thaw")["status"] == host.OK
+        taken = backup.take(rig.guest, rig, self.directory / "copies") if verify else None
+        if not taken:
+            assert rig.host.ask("freeze")["status"] == host.OK
+            assert rig.host.ask("thaw")["status"] == host.OK
         self.good += 1
-        if copies:
-            self.verify(copies, acknowledged)
+        if taken:
+            self.verify(taken)
 
-    def verify(self, copies: dict[str, Path], acknowledged: dict[str, int]) -> None:
-        for name, finding in backup.examine(copies).items():
+    def verify(self, taken: backup.Backup) -> None:
+        """As in the test of one backup: nothing to repair, nothing to replay, and every record
+        that had been acknowledged is there."""
+        for name, finding in backup.examine(taken.copies).items():
             assert finding.good, (name, finding)
+        backup.restore(taken, "bookworm", self.directory / "restored")
         self.verified += 1
-        for copy in copies.values():
-            copy.unlink()
+        for copy in (self.directory / "copies", self.directory / "restored"):
+            shutil.rmtree(copy)
 
     def faulty(self) -> None:
         rig = self.rig
@@ -112,7 +113,7 @@ def test_many_backups_leave_nothing_frozen_and_nothing_behind(machines, tmp_path
     rig.end()
     for name, writer in rig.writers.items():
         writer.wait_past(writer.last)
-    acknowledged = {name: writer.last for name, writer in rig.writers.items()}
+    acknowledged = rig.acknowledged()
     rig.stop_writers()
     for name, last in acknowledged.items():
         place = "/root" if name == "root" else f"/data/{name}"
