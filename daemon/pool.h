@@ -7,8 +7,8 @@
 #ifndef HV_VSS_POOL_H
 #define HV_VSS_POOL_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
+#include "atomics.h"
 
 enum job_phase {
 	JOB_IDLE,

@@ -132,12 +132,12 @@ static void only_marked_ones_are_thawed_in_reverse(void **state)
 	mark(2, MARK_INTENT);
 	assert_int_equal(leftover_owner(&m.leftover), getpid());
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
-	assert_int_equal(m.thaws, 2);
+	assert_int_equal(atomic_load(&m.thaws), 2);
 	assert_thawed(0, "/sys");
 	assert_thawed(1, "/proc");
 	/* And once only. */
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
-	assert_int_equal(m.thaws, 2);
+	assert_int_equal(atomic_load(&m.thaws), 2);
 }
 
 static void nothing_marked_nothing_thawed(void **state)
@@ -149,7 +149,7 @@ static void nothing_marked_nothing_thawed(void **state)
 	mark(1, MARK_FROZEN);
 	mark(1, MARK_NONE);
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
-	assert_int_equal(m.thaws, 0);
+	assert_int_equal(atomic_load(&m.thaws), 0);
 }
 
 static void already_thawed_is_no_error(void **state)
@@ -175,11 +175,11 @@ static void intent_of_a_living_process_stays_noted(void **state)
 	mark(2, MARK_INTENT);
 	m.thaw_error = -EINVAL;
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 1);
-	assert_int_equal(m.thaws, 2);
+	assert_int_equal(atomic_load(&m.thaws), 2);
 	m.thaw_error = 0;
-	m.thaws = 0;
+	atomic_store(&m.thaws, 0);
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
-	assert_int_equal(m.thaws, 1);
+	assert_int_equal(atomic_load(&m.thaws), 1);
 	assert_thawed(0, "/sys");
 }
 
@@ -235,7 +235,7 @@ static void lock_of_a_dead_one_is_passed(void **state)
 	waitid(P_PID, pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
 	assert_int_equal(leftover_lock(&second, m.dir), 0);
 	assert_int_equal(leftover_thaw(&second, &m.config, &ops), 0);
-	assert_int_equal(m.thaws, 1);
+	assert_int_equal(atomic_load(&m.thaws), 1);
 	close(second.fd);
 	waitpid(pid, NULL, 0);
 }
@@ -256,7 +256,7 @@ static void damaged_notes_thaw_nothing(void **state)
 	fwrite(record, 50, 1, f);
 	fclose(f);
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
-	assert_int_equal(m.thaws, 0);
+	assert_int_equal(atomic_load(&m.thaws), 0);
 }
 
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)

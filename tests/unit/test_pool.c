@@ -89,8 +89,8 @@ static void each_job_runs_and_returns_once(void **state)
 	assert_int_equal(collect(JOBS, 5000), JOBS);
 	assert_null(pool_next_done(pool));
 	for (int i = 0; i < JOBS; i++) {
-		assert_int_equal(all[i].runs, 1);
-		assert_int_equal(all[i].claimed, 1);
+		assert_int_equal(atomic_load(&all[i].runs), 1);
+		assert_int_equal(atomic_load(&all[i].claimed), 1);
 		assert_int_equal(all[i].back, 1);
 	}
 }
@@ -137,7 +137,7 @@ static void a_result_has_one_owner(void **state)
 			sched_yield();
 		ours = job_abandon(&all[i].job);
 		assert_int_equal(collect(1, 5000), 1);
-		assert_int_equal(all[i].claimed, !ours);
+		assert_int_equal(atomic_load(&all[i].claimed), !ours);
 		abandoned += ours;
 	}
 	assert_in_range(abandoned, 0, JOBS);
