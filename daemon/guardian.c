@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,8 +11,9 @@
 
 #include "guardian.h"
 #include "log.h"
+#include "selfspawn.h"
 
-#define NOTES_FD	3
+#define NOTES_FD	SELFSPAWN_FD
 #define LOOK_MS		500		/* between looks at the clock while something is frozen */
 #define AGAIN_MS	100		/* while a FIFREEZE of the dead daemon hangs */
 #define STOP_TRIES	100
@@ -23,52 +23,6 @@
 static bool is_running(pid_t pid)
 {
 	return pid > 0 && !waitpid(pid, NULL, WNOHANG);
-}
-
-/* Whatever else the daemon was started with is not meant for its guardian. */
-static char **environment(void)
-{
-	static char *kept[2];
-
-	for (char **e = environ; *e; e++)
-		if (!strncmp(*e, "JOURNAL_STREAM=", 15))
-			kept[0] = *e;
-	return kept;
-}
-
-static int spawn(struct leftover *l, char **argv)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t all;
-	int err;
-
-	sigfillset(&all);
-	err = posix_spawn_file_actions_init(&actions);
-	if (err)
-		return -err;
-	err = posix_spawnattr_init(&attr);
-	if (err)
-		goto out_actions;
-	/* Until it is ready for them, signals must wait. */
-	err = posix_spawnattr_setsigmask(&attr, &all);
-	/* Whoever kills the daemon's process group is not to get both. */
-	if (!err)
-		err = posix_spawnattr_setpgroup(&attr, 0);
-	if (!err)
-		err = posix_spawnattr_setflags(&attr,
-					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	if (!err)
-		err = posix_spawn_file_actions_adddup2(&actions, l->fd, NOTES_FD);
-	if (!err)
-		err = posix_spawn(&l->guardian, "/proc/self/exe", &actions, &attr, argv,
-				  environment());
-	if (err)
-		l->guardian = 0;
-	posix_spawnattr_destroy(&attr);
-out_actions:
-	posix_spawn_file_actions_destroy(&actions);
-	return -err;
 }
 
 /**
@@ -93,7 +47,7 @@ int guardian_start(struct leftover *l, const struct fsset_config *config)
 	if (l->fd == NOTES_FD)
 		return -EINVAL;
 	snprintf(pid, sizeof(pid), "%d", getpid());
-	return spawn(l, argv);
+	return selfspawn(&l->guardian, argv, l->fd);
 }
 
 /**

@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "list.h"
 #include "log.h"
+#include "selfspawn.h"
 #include "serve.h"
 
 #define LEFTOVER_TRIES		50	/* for a dead daemon's hanging FIFREEZE to come back */
@@ -130,7 +131,17 @@ static int thaw_leftovers(const struct options *o)
 		err = leftover_lock(&leftover, o->run_dir);
 	if (!err)
 		err = thaw_patiently(&leftover, o);
+	if (err != -EBUSY && hookrun_leftovers(&o->hooks) && !err)
+		err = -EIO;
 	return err;
+}
+
+static int run_hooks(const struct options *o)
+{
+	int err;
+
+	err = start_log(o->verbose);
+	return err ? err : hookrun(&o->hooks, SELFSPAWN_FD);
 }
 
 static int guard_daemon(const struct options *o)
@@ -156,6 +167,8 @@ int main(int argc, char **argv)
 			err = thaw_leftovers(&o);
 		else if (o.action == ACTION_GUARDIAN)
 			err = guard_daemon(&o);
+		else if (o.action == ACTION_HOOK_RUNNER)
+			err = run_hooks(&o);
 		else
 			err = serve_locked(&o);
 		if (err && err != -EBUSY)

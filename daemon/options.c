@@ -25,6 +25,10 @@ enum {
 	OPT_FREEZE_TIMEOUT,
 	OPT_GUARDIAN,
 	OPT_HOLD,
+	OPT_HOOKS,
+	OPT_HOOK_FAILURE,
+	OPT_HOOK_RUNNER,
+	OPT_HOOK_TIMEOUT,
 	OPT_INCLUDE,
 	OPT_JSON,
 	OPT_RUN_DIR,
@@ -46,6 +50,10 @@ static const struct option long_options[] = {
 	{ "guardian", required_argument, NULL, OPT_GUARDIAN },
 	{ "help", no_argument, NULL, 'h' },
 	{ "hold", required_argument, NULL, OPT_HOLD },
+	{ "hook-failure", required_argument, NULL, OPT_HOOK_FAILURE },
+	{ "hook-runner", no_argument, NULL, OPT_HOOK_RUNNER },
+	{ "hook-timeout", required_argument, NULL, OPT_HOOK_TIMEOUT },
+	{ "hooks", required_argument, NULL, OPT_HOOKS },
 	{ "include", required_argument, NULL, OPT_INCLUDE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "list", no_argument, NULL, 'l' },
@@ -93,6 +101,15 @@ static const char help[] =
 "                         give up if not written out before the freeze after this time\n"
 "                         (default: as long as --freeze-timeout)\n"
 "\n"
+"      --hooks=PATH       directory of programs that are called with \"freeze\" before\n"
+"                         the file systems are frozen and with \"thaw\" afterwards, or\n"
+"                         one program, or none (default " HOOKS_DIR ")\n"
+"      --hook-timeout=SECONDS\n"
+"                         kill a hook that takes longer (default 30)\n"
+"      --hook-failure=POLICY\n"
+"                         a hook that fails makes the backup fail (the default), or\n"
+"                         is only logged: continue\n"
+"\n"
 "      --device=PATH      default /dev/" HV_VSS_DEVICE "\n"
 "      --exit-if-absent   exit if the device isn't there, instead of waiting for it\n"
 "      --run-dir=PATH     where to keep notes, default /run/hv-vss\n"
@@ -123,6 +140,27 @@ static int parse_foreign(const char *text, bool *skip)
 	if (*skip || !strcmp(text, "fail"))
 		return 0;
 	fprintf(stderr, "hv-vss-daemon: --foreign=%s: neither fail nor skip\n", text);
+	return EXIT_USAGE;
+}
+
+static int parse_hooks(struct hooks_config *hooks, const char *text)
+{
+	if (strcmp(text, "none") && (text[0] != '/' || strlen(text) >= PATH_MAX)) {
+		fprintf(stderr, "hv-vss-daemon: --hooks=%s: neither an absolute path nor none\n",
+			text);
+		return EXIT_USAGE;
+	}
+	hooks->where = strcmp(text, "none") ? text : NULL;
+	hooks->optional = false;
+	return 0;
+}
+
+static int parse_hook_failure(struct hooks_config *hooks, const char *text)
+{
+	hooks->keep_going = !strcmp(text, "continue");
+	if (hooks->keep_going || !strcmp(text, "fail"))
+		return 0;
+	fprintf(stderr, "hv-vss-daemon: --hook-failure=%s: neither fail nor continue\n", text);
 	return EXIT_USAGE;
 }
 
@@ -198,6 +236,14 @@ static int apply(struct options *o, int opt)
 		return set_guarded(o, optarg);
 	case OPT_HOLD:
 		return parse_seconds("hold", optarg, &o->freezer.hold_us);
+	case OPT_HOOKS:
+		return parse_hooks(&o->hooks, optarg);
+	case OPT_HOOK_FAILURE:
+		return parse_hook_failure(&o->hooks, optarg);
+	case OPT_HOOK_RUNNER:
+		return set_action(o, ACTION_HOOK_RUNNER);
+	case OPT_HOOK_TIMEOUT:
+		return parse_seconds("hook-timeout", optarg, &o->hooks.timeout_us);
 	case OPT_JSON:
 		o->json = true;
 		return 0;
@@ -252,6 +298,7 @@ int options_parse(struct options *o, int argc, char **argv)
 			.thaw_us = 20 * SECOND,		/* ... and 30 s for a thaw. */
 			.patience_us = SECOND,
 		},
+		.hooks = { .where = HOOKS_DIR, .optional = true, .timeout_us = 30 * SECOND },
 	};
 	while (!ret && (opt = getopt_long(argc, argv, "hlnvV", long_options, NULL)) != -1) {
 		if (opt == 'h' || opt == 'V') {
@@ -264,6 +311,8 @@ int options_parse(struct options *o, int argc, char **argv)
 		fputs("hv-vss-daemon: --json goes with --list or --status\n", stderr);
 		ret = EXIT_USAGE;
 	}
+	o->hooks.run_dir = o->run_dir;
+	o->hooks.verbose = o->verbose;
 	if (!ret && optind < argc) {
 		fprintf(stderr, "hv-vss-daemon: %s: not an option\n", argv[optind]);
 		ret = EXIT_USAGE;

@@ -3,6 +3,7 @@
 #define HV_VSS_OPTIONS_H
 
 #include "freezer.h"
+#include "hooks.h"
 
 enum options_action {
 	ACTION_SERVE,
@@ -10,6 +11,7 @@ enum options_action {
 	ACTION_STATUS,
 	ACTION_THAW_LEFTOVERS,
 	ACTION_GUARDIAN,	/* how the daemon starts its guardian; not for people */
+	ACTION_HOOK_RUNNER,	/* the same, for what calls hooks */
 };
 
 struct options {
@@ -22,6 +24,7 @@ struct options {
 	bool exit_if_absent;
 	struct fsset_config plan;
 	struct freezer_config freezer;
+	struct hooks_config hooks;
 };
 
 /* Exit with this code means: the command line is wrong, nothing has been done. */

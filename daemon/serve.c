@@ -8,6 +8,7 @@
 
 #include "device.h"
 #include "guardian.h"
+#include "hooks.h"
 #include "log.h"
 #include "serve.h"
 #include "words.h"
@@ -25,6 +26,8 @@ struct server {
 	struct freezer_config limits;
 	struct fsset_config plan;
 	struct pool *pool;
+	struct hooks hooks;
+	int64_t hooks_begun;
 	int signals;
 	struct hv_vss_request request;	/* the one being worked on, if @busy */
 	struct hv_vss_request next;	/* read, and waiting for the freezer, if @queued */
@@ -44,12 +47,22 @@ static void status(const struct server *s, const char *what)
 		    device_guard(&s->device) ? ", guard" : "");
 }
 
+static void give_up(struct server *s, const char *why)
+{
+	freezer_abort(&s->freezer, why);
+	if (s->freezer.state != FREEZER_IDLE)
+		return;
+	if (s->hooks.state == HOOKS_LOOKING || s->hooks.state == HOOKS_FREEZING)
+		log_msg(LOG_WARNING, "stopping: %s", why);
+	hooks_end(&s->hooks, false);
+}
+
 static void lose_device(struct server *s, int err)
 {
 	log_msg(LOG_NOTICE, "%s is gone: %s", s->device.path, strerror(-err));
 	s->busy = false;
 	s->queued = false;
-	freezer_abort(&s->freezer, "the device is gone");
+	give_up(s, "the device is gone");
 	/* hv_utils waits for this close with the whole VMBus behind it. */
 	device_close(&s->device);
 	s->retry = s->freezer.ops->now_us() + RETRY_US;
@@ -102,6 +115,9 @@ static void report(void *ctx, enum freezer_event event)
 		log_msg(LOG_ERR, "the freeze was broken: a backup made of it is not good");
 		break;
 	}
+	/* A check may come while hooks are still called for the backup before. */
+	if (event != FREEZER_CHECK_OK && !s->freezer.check_only)
+		hooks_end(&s->hooks, event == FREEZER_THAW_OK);
 	status(s, s->stop ? "stopping" : "serving");
 }
 
@@ -127,6 +143,62 @@ static void begin(struct server *s, bool check_only)
 	log_msg(LOG_ERR, "%s: %s", words_op(s->request.frame.op), s->freezer.stuck ?
 		"a call of an earlier freeze still hangs in the kernel" : strerror(-err));
 	answer(s, false);
+	if (!check_only)
+		hooks_end(&s->hooks, false);
+}
+
+static int64_t earlier(int64_t us, uint32_t ms, int64_t margin_us)
+{
+	int64_t limit = (int64_t)ms * 1000;
+
+	limit -= margin_us < limit / 4 ? margin_us : limit / 4;
+	return !ms || us < limit ? us : limit;
+}
+
+/* Whatever the kernel would end, we end a little earlier and in better order. */
+static void set_limits(struct server *s)
+{
+	const struct hv_vss_registered *reg = &s->device.reg;
+
+	s->limits = s->options->freezer;
+	s->limits.check_us = earlier(s->limits.check_us, reg->check_timeout_ms, 2 * SECOND);
+	s->limits.freeze_us = earlier(s->limits.freeze_us, reg->freeze_timeout_ms, 5 * SECOND);
+	s->limits.thaw_us = earlier(s->limits.thaw_us, reg->thaw_timeout_ms, 2 * SECOND);
+	s->limits.hold_us = earlier(s->limits.hold_us, reg->hold_timeout_ms, SECOND / 2);
+}
+
+static void begin_hooks(struct server *s)
+{
+	const struct freezer_config *limits = &s->limits;
+	int64_t type = -1;
+
+	if (s->device.reg.features & HV_VSS_FEAT_LUNS)
+		type = s->request.backup_type;
+	set_limits(s);
+	s->hooks_begun = s->freezer.ops->now_us();
+	if (s->freezer.stuck) {
+		begin(s, false);	/* which says why not */
+		return;
+	}
+	status(s, "calling hooks");
+	/* At least a half of the time is for the freezing itself. */
+	hooks_begin(&s->hooks, type, limits->freeze_us / 2,
+		    limits->freeze_us + limits->hold_us + limits->thaw_us);
+}
+
+static void hooks_report(void *ctx, bool ok)
+{
+	struct server *s = ctx;
+
+	s->limits.freeze_us -= s->freezer.ops->now_us() - s->hooks_begun;
+	if (ok && s->limits.freeze_us > 0) {
+		begin(s, false);
+		return;
+	}
+	log_msg(LOG_ERR, "not frozen: the hooks have not succeeded");
+	answer(s, false);
+	hooks_end(&s->hooks, false);
+	status(s, s->stop ? "stopping" : "serving");
 }
 
 /*
@@ -148,8 +220,10 @@ static void dispatch(struct server *s, const struct hv_vss_request *request)
 	if ((op == HV_VSS_OP_FREEZE || op == HV_VSS_OP_HOT_BACKUP) && frozen) {
 		log_msg(LOG_WARNING, "%s: refused, already frozen", words_op(op));
 		answer(s, false);
-	} else if (op == HV_VSS_OP_FREEZE || op == HV_VSS_OP_HOT_BACKUP) {
-		begin(s, op == HV_VSS_OP_HOT_BACKUP);
+	} else if (op == HV_VSS_OP_FREEZE) {
+		begin_hooks(s);
+	} else if (op == HV_VSS_OP_HOT_BACKUP) {
+		begin(s, true);
 	} else if (op == HV_VSS_OP_THAW && frozen) {
 		freezer_thaw(&s->freezer);
 	} else {
@@ -164,7 +238,7 @@ static void cancel(struct server *s, uint32_t reason)
 	/* A thaw that has come too late is to be finished all the same. */
 	s->busy = false;
 	s->queued = false;
-	freezer_abort(&s->freezer, words_cancel(reason));
+	give_up(s, words_cancel(reason));
 }
 
 static void read_device(struct server *s)
@@ -186,30 +260,10 @@ static void read_device(struct server *s)
 	/* A request while one is outstanding: the kernel has given that one up. */
 	if (s->busy) {
 		s->busy = false;
-		freezer_abort(&s->freezer, "a new request has come");
+		give_up(s, "a new request has come");
 	}
 	s->next = request;
 	s->queued = true;
-}
-
-static int64_t earlier(int64_t us, uint32_t ms, int64_t margin_us)
-{
-	int64_t limit = (int64_t)ms * 1000;
-
-	limit -= margin_us < limit / 4 ? margin_us : limit / 4;
-	return !ms || us < limit ? us : limit;
-}
-
-/* Whatever the kernel would end, we end a little earlier and in better order. */
-static void set_limits(struct server *s)
-{
-	const struct hv_vss_registered *reg = &s->device.reg;
-
-	s->limits = s->options->freezer;
-	s->limits.check_us = earlier(s->limits.check_us, reg->check_timeout_ms, 2 * SECOND);
-	s->limits.freeze_us = earlier(s->limits.freeze_us, reg->freeze_timeout_ms, 5 * SECOND);
-	s->limits.thaw_us = earlier(s->limits.thaw_us, reg->thaw_timeout_ms, 2 * SECOND);
-	s->limits.hold_us = earlier(s->limits.hold_us, reg->hold_timeout_ms, SECOND / 2);
 }
 
 static void open_device(struct server *s)
@@ -241,14 +295,20 @@ static void open_device(struct server *s)
 		s->finished = true;
 }
 
+static bool is_idle(const struct server *s)
+{
+	return s->freezer.state == FREEZER_IDLE && s->hooks.state == HOOKS_IDLE;
+}
+
 /* How long a stop may take at most: a backup that is going on is brought to its end. */
 static long long stop_us(const struct server *s)
 {
 	const struct freezer_config *limits = s->freezer.config;
 
-	if (s->freezer.state == FREEZER_IDLE)
+	if (is_idle(s))
 		return 10 * SECOND;
-	return limits->freeze_us + limits->hold_us + limits->thaw_us;
+	return limits->freeze_us + limits->hold_us + limits->thaw_us +
+		10 * s->hooks.config->timeout_us;
 }
 
 static void read_signal(struct server *s)
@@ -262,7 +322,7 @@ static void read_signal(struct server *s)
 	s->stop = true;
 	notify_send(s->notify, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld", stop_us(s));
 	log_msg(LOG_INFO, "%s: %s", strsignal(info.ssi_signo),
-		s->freezer.state == FREEZER_IDLE ? "stopping" :
+		is_idle(s) ? "stopping" :
 		"stopping after the backup that is going on");
 }
 
@@ -270,6 +330,8 @@ static int wait_ms(const struct server *s, int64_t now)
 {
 	int64_t until = freezer_deadline(&s->freezer);
 
+	if (hooks_deadline(&s->hooks) < until)
+		until = hooks_deadline(&s->hooks);
 	if (s->retry && s->retry < until)
 		until = s->retry;
 	if (s->notify->watchdog_us && s->fed + s->notify->watchdog_us / 3 < until)
@@ -281,27 +343,46 @@ static int wait_ms(const struct server *s, int64_t now)
 	return until - now > 3600 * SECOND ? 3600000L : (until - now + 999) / 1000;
 }
 
+/* A request that has to wait: for a thaw, or until hooks that stop something have let it go on. */
+static bool is_ready(const struct server *s)
+{
+	if (s->next.frame.op == HV_VSS_OP_FREEZE && s->freezer.state == FREEZER_IDLE)
+		return s->hooks.state == HOOKS_IDLE;
+	return s->freezer.state == FREEZER_IDLE || s->freezer.state == FREEZER_FROZEN;
+}
+
+static void take_jobs(struct server *s)
+{
+	struct job *job;
+
+	while ((job = pool_next_done(s->pool)))
+		if (!hooks_job_done(&s->hooks, job))
+			freezer_job_done(&s->freezer, job);
+}
+
 static void step(struct server *s)
 {
 	struct pollfd p[] = {
 		{ .fd = s->signals, .events = POLLIN },
 		{ .fd = pool_fd(s->pool), .events = POLLIN },
 		{ .fd = device_fd(&s->device), .events = POLLIN },
+		{ .fd = s->hooks.fd, .events = POLLIN },
 	};
-	struct job *job;
 	int64_t now = s->freezer.ops->now_us();
 
 	if (s->notify->watchdog_us && now - s->fed >= s->notify->watchdog_us / 3) {
 		notify_send(s->notify, "WATCHDOG=1");
 		s->fed = now;
 	}
-	if (poll(p, 3, wait_ms(s, now)) < 0)
+	if (poll(p, 4, wait_ms(s, now)) < 0)
 		return;
 	if (p[0].revents)
 		read_signal(s);
-	while ((job = pool_next_done(s->pool)))
-		freezer_job_done(&s->freezer, job);
+	take_jobs(s);
 	freezer_tick(&s->freezer);
+	if (p[3].fd >= 0 && p[3].fd == s->hooks.fd && p[3].revents)
+		hooks_read(&s->hooks);
+	hooks_tick(&s->hooks);
 	if (p[2].fd >= 0 && p[2].fd == device_fd(&s->device)) {
 		if (p[2].revents & POLLIN)
 			read_device(s);
@@ -310,8 +391,7 @@ static void step(struct server *s)
 	}
 	if (s->retry && s->freezer.ops->now_us() >= s->retry)
 		open_device(s);
-	if (s->queued &&
-	    (s->freezer.state == FREEZER_IDLE || s->freezer.state == FREEZER_FROZEN)) {
+	if (s->queued && is_ready(s)) {
 		s->queued = false;
 		dispatch(s, &s->next);
 	}
@@ -375,8 +455,13 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 		.report = report,
 		.ctx = &s,
 	};
+	s.hooks = (struct hooks){
+		.config = &o->hooks, .pool = s.pool, .report = hooks_report, .ctx = &s,
+	};
+	hooks_init(&s.hooks);
+	hooks_clean_up(&s.hooks);
 	notify_send(notify, "READY=1");
-	while (!s.finished && !(s.stop && s.freezer.state == FREEZER_IDLE && !s.queued))
+	while (!(s.finished || (s.stop && !s.queued)) || !is_idle(&s))
 		step(&s);
 	device_close(&s.device);
 	/* With a call that hangs in the kernel something may yet become frozen. */
