@@ -21,6 +21,7 @@ modprobedir	?= $(libdir)/modprobe.d
 # Installed by hand, the units go where an admin's own do: before those of the distribution, whose
 # hv-vss-daemon.service (of Debian's and Ubuntu's packages) stays as it is.
 unitdir		?= $(if $(DESTDIR),$(libdir)/systemd/system,/etc/systemd/system)
+daemonunitdir	?= $(unitdir)
 DESTDIR		?=
 INSTALL		?= install
 
@@ -72,7 +73,7 @@ endef
 
 define daemon_files
 	$(call $(1),daemon/hv-vss-daemon,$(sbindir))
-	$(call $(1),systemd/hv-vss-daemon.service,$(unitdir))
+	$(call $(1),systemd/hv-vss-daemon.service,$(daemonunitdir))
 	$(call $(1),systemd/90-hv-vss-daemon.rules,$(udevdir))
 	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hypervvssd.service.d,hv-vss.conf)
 	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hv_vss_daemon.service.d,hv-vss.conf)

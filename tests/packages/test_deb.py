@@ -9,7 +9,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
-UNIT = "/lib/systemd/system/hv-vss-daemon.service"
+UNIT = "hv-vss-daemon.service"
 OURS = "/usr/sbin/hv-vss-daemon"
 THEIRS = "/usr/sbin/hv_vss_daemon"
 
@@ -45,12 +45,29 @@ def newer(guest, deb, version, edit=":"):
     return f"/tmp/new-{version}.deb"
 
 
+# The unit that systemd would take: of the directories that it searches the first that has one.
+FIND_UNIT = f"""
+d=$(mktemp -d)
+for g in /usr/lib/systemd/system-generators/hv-* /lib/systemd/system-generators/hv-*; do
+	[ ! -x "$g" ] || "$g" "$d" "$d/early" "$d/late"
+done
+for f in /etc/systemd/system "$d" /usr/lib/systemd/system /lib/systemd/system; do
+	if [ -e "$f/{UNIT}" ] || [ -L "$f/{UNIT}" ]; then
+		echo "# $f"
+		cat "$f/{UNIT}"
+		break
+	fi
+done
+rm -r "$d"
+"""
+
+
 def serving(guest):
     """The program that hv-vss-daemon.service would run; None if there is no such unit."""
-    done = guest.run(f"cat {UNIT} /usr{UNIT}")
-    found = set(re.findall(r"^ExecStart=(\S+)", done.stdout, re.M))
-    assert len(found) <= 1
-    return found.pop() if found else None
+    text = guest.sh(FIND_UNIT)
+    found = re.findall(r"^ExecStart=(\S+)", text, re.M)
+    assert len(found) == 1 or text == "", text
+    return found[0] if found else None
 
 
 def changed(guest, package):
@@ -60,7 +77,7 @@ def changed(guest, package):
 
 
 def theirs_is_whole(guest):
-    """hyperv-daemons is as it was packaged (its unit aside), and KVP is wanted by its device."""
+    """hyperv-daemons is as it was packaged, and KVP is wanted by its device."""
     rules = guest.sh("cat /lib/udev/rules.d/60-hyperv-daemons.rules")
     return not changed(guest, "hyperv-daemons") and "hv-kvp-daemon.service" in rules and \
         guest.exists("/lib/systemd/system/hv-kvp-daemon.service")
@@ -92,7 +109,6 @@ def test_ours_after_theirs_and_removed_again(guest):
     assert serving(guest) == THEIRS
     assert changed(guest, "hyperv-daemons") == []
     guest.sh("dpkg -P hv-vss-daemon")
-    assert guest.sh("dpkg-divert --list '*hv-vss*'") == ""
     assert serving(guest) == THEIRS
 
 
@@ -113,10 +129,32 @@ def test_theirs_gone_leaves_ours(guest, action):
     guest.sh(f"dpkg {action} hyperv-daemons")
     assert serving(guest) == OURS
     assert changed(guest, "hv-vss-daemon") == []
-    assert guest.run(f"ls {UNIT}.*").returncode != 0
     guest.sh("dpkg -P hv-vss-daemon")
     assert serving(guest) is None
-    assert guest.sh("dpkg-divert --list '*hv-vss*'") == ""
+
+
+def test_theirs_removed_before_ours_and_back_again(guest):
+    install(guest, HYPERV)
+    guest.sh("dpkg -r hyperv-daemons")
+    install(guest, DAEMON)
+    assert serving(guest) == OURS
+    install(guest, HYPERV)
+    assert serving(guest) == OURS
+    guest.sh("dpkg -r hyperv-daemons")
+    assert serving(guest) == OURS
+    guest.sh("dpkg -P hv-vss-daemon")
+    install(guest, HYPERV)
+    assert serving(guest) == THEIRS
+
+
+def test_mask_by_an_admin_stays(guest):
+    link = f"/etc/systemd/system/{UNIT}"
+    guest.sh(f"ln -s /dev/null {link}")
+    install(guest, DAEMON)
+    install(guest, HYPERV)
+    guest.sh("dpkg -r hyperv-daemons")
+    install(guest, newer(guest, DAEMON, "99.1"))
+    assert guest.sh(f"readlink {link}").strip() == "/dev/null"
 
 
 def test_upgrades_of_either_keep_ours(guest):
