@@ -11,6 +11,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from . import kernels
+
 _HEADER = struct.Struct("<IIIIQ")
 _EXEC, _STDIN, _KILL = 1, 2, 3
 _HELLO, _STARTED, _STDOUT, _STDERR, _EXIT, _KMSG, _ERROR = range(16, 23)
@@ -158,6 +160,7 @@ class Agent:
 
     def wait_for(self, condition, timeout: float, what: str, command: Command | None = None):
         """Wait until something that the agent reports has come true."""
+        timeout *= kernels.pace()
         with self._changed:
             if self._changed.wait_for(lambda: condition() or self._closed, timeout) \
                     and condition():
@@ -248,6 +251,7 @@ def _kmsg_lines(record: bytes) -> list[str]:
 
 def until(condition, timeout: float, what: str, interval: float = 0.05):
     """Poll for something that nobody reports; what condition() returned in the end."""
+    timeout *= kernels.pace()
     deadline = time.monotonic() + timeout
     while True:
         value = condition()

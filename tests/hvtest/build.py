@@ -15,14 +15,15 @@ from . import cache, kernels
 
 @once
 def guest_programs() -> Path:
-    """Directory with agent, writer and dbwriter."""
+    """Directory with agent, writers, and users of the device."""
     source = cache.TESTS / "guest"
 
     def make(place: Path) -> None:
         cache.need("gcc", "make", "libc6-dev", "libsqlite3-dev")
         cache.run("make", "-C", source, f"OUT={place}")
 
-    return cache.made("guest", cache.content_hash(source), make, "the programs for guests")
+    key = cache.content_hash(source, cache.TOP / "include/uapi")
+    return cache.made("guest", key, make, "the programs for guests")
 
 
 @once

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ from .stack import OURS, Stack
 # Short ones, in milliseconds, so that a test sees them pass.
 TIMEOUTS = {"freeze": 12000, "thaw": 3000, "check": 3000, "hold": 4000}
 FAULT_SO = "/run/hvtest/fault.so"
+# What a daemon says when nothing is wrong.
+_ORDINARY = re.compile(r"serving |backup ok|FREEZE: the host|waiting|\w+: stopping"
+                       r"|\w+: answered with")
+_KERNEL = re.compile(r"\bhv_vss: (?!host offers)(.*)")
 
 
 @dataclass
@@ -30,15 +35,7 @@ class Row:
     freeze: str
     thaw: str
     frozen_after: str       # seconds until everything accepted writes again
-    log: str = ""
-
-
-def record(row: Row) -> None:
-    """Add to the results of this run: tests/fault-table prints them."""
-    place = os.environ.get("HV_VSS_RESULTS")
-    if place:
-        with open(place, "a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(row)) + "\n")
+    log: str                # what kernel and daemon have to say of it
 
 
 def fault_library() -> Path:
@@ -63,10 +60,11 @@ class Rig:
         self.stack = Stack(guest, module, daemon)
         self.writers: dict[str, load.Writer] = {}
         self.daemon: Command | None = None
-        # Sanitizers have their own time.
-        self.scale = 6 if guest.kernel.suite in kernels.DEBUG else 1
+        self.scale = kernels.pace(guest.kernel.suite)
         self.limit = 1.0 * self.scale   # seconds until everything must accept writes again
         self.hold = TIMEOUTS["hold"] * self.scale / 1000
+        self._last: Command | None = None       # the daemon, also after its end
+        self._kmsg_begin = 0
 
     def set_up(self, file_systems: tuple[str, ...] = images.FILE_SYSTEMS) -> None:
         self.agent.run("/sbin/modprobe", "dm-mod")
@@ -109,7 +107,7 @@ class Rig:
         if ours:
             self.agent.put(program, build.daemon().read_bytes(), 0o755)
         env = [f"HV_FAULT={fault}", f"LD_PRELOAD={FAULT_SO}"] if fault else []
-        self.daemon = self.agent.start("env", *env, program, *(options if ours else ("-n",)))
+        self._last = self.daemon = self.agent.start("env", *env, program, *(options if ours else ("-n",)))
         until(lambda: self.daemon.over or self.host.ask("hot_backup")["status"] == host.OK, 30,
               "the daemon serves", interval=0.1)
         assert not self.daemon.over, self.daemon.err
@@ -123,6 +121,33 @@ class Rig:
         result = self.daemon.wait(30)
         self.daemon = None
         return result.out + result.err
+
+    # -- the table
+
+    def begin(self) -> None:
+        """The next fault begins; what was said before belongs to others."""
+        self._last = None
+        self._kmsg_begin = len(self.agent.kmsg)
+
+    def log(self) -> str:
+        """What kernel and daemon said first, if it is not what is always said."""
+        kernel = [m[1] for m in map(_KERNEL.search, self.agent.kmsg[self._kmsg_begin:]) if m]
+        daemon = [line for line in (self._last.err if self._last else "").splitlines()
+                  if line and not _ORDINARY.match(line)]
+        return "; ".join(f"{who}: {lines[0]}" for who, lines in
+                         (("kernel", kernel), ("daemon", daemon)) if lines)
+
+    def record(self, fault: str, freeze: host.Message | str | None,
+               thaw: host.Message | str | None, frozen_after: float | str) -> None:
+        """Add to the results of this run: tests/fault-table prints them."""
+        place = os.environ.get("HV_VSS_RESULTS")
+        if not place:
+            return
+        if isinstance(frozen_after, float):
+            frozen_after = f"{frozen_after:.2f}"
+        row = Row(fault, self.stack.kind, word(freeze), word(thaw), frozen_after, self.log())
+        with open(place, "a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(row)) + "\n")
 
     # -- measuring
 
@@ -161,8 +186,8 @@ class Rig:
             self.end()
 
 
-def word(answer: host.Message | None) -> str:
+def word(answer: host.Message | str | None) -> str:
     """An answer's status as the table has it."""
-    if answer is None:
-        return "-"
+    if not isinstance(answer, dict):
+        return answer or "-"
     return {"0x00000000": "success", host.FAIL: "failure"}.get(answer["status"], answer["status"])

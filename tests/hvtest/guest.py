@@ -43,8 +43,6 @@ class Guest:
         self._directory = tempfile.TemporaryDirectory(prefix="hvtest.")
         self.path = Path(self._directory.name)
         self._process: subprocess.Popen[bytes] | None = None
-        # Sanitizers make a kernel ten times slower.
-        self._boot_timeout = BOOT_TIMEOUT * (6 if suite in kernels.DEBUG else 1)
         self._kmsg_seen = 0
         self._console_seen = 0
         self._errors_seen = 0
@@ -73,7 +71,7 @@ class Guest:
         try:
             self.host = Host(self._accept(listeners["host"]))
             self.agent = Agent(self._accept(listeners["agent"]))
-            self.wait_boot(1, self._boot_timeout)
+            self.wait_boot(1)
         except BaseException:
             self.stop()
             raise
@@ -111,7 +109,7 @@ class Guest:
         boots = len(self.agent.hellos)
         self.reboots_expected += 1
         self.agent.start("reboot", "-f")
-        self.wait_boot(boots + 1, self._boot_timeout)
+        self.wait_boot(boots + 1)
 
     # -- its disks
 

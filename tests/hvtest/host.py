@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from . import kernels
+
 Message = dict[str, Any]
 OK = "0x00000000"
 FAIL = "0x80004005"
@@ -76,6 +78,7 @@ class Host:
 
     def command(self, cmd: str, timeout: float = 30, **arguments: Any) -> Message:
         """Send a command; its reply. A refusal is an error."""
+        timeout *= kernels.pace()
         with self._changed:
             number = self._next_id
             self._next_id += 1
@@ -134,6 +137,7 @@ class Host:
 
     def wait(self, event: str, timeout: float = 30, since: int = 0, **fields: Any) -> Message:
         """The first such event since then, waiting for it if need be."""
+        timeout *= kernels.pace()
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:

@@ -33,6 +33,22 @@ def chosen(*default: str) -> tuple[str, ...]:
     return tuple(os.environ.get("HV_VSS_KERNELS", "").split()) or default
 
 
+def machines(*default: str) -> tuple[str, ...]:
+    """The same for guests that are named "suite-2cpu-daemon": the default ones with each chosen
+    kernel instead of their own, as far as that makes a difference to the daemon."""
+    kernels = os.environ.get("HV_VSS_KERNELS", "").split()
+    shapes = {name.split("-")[2]: name.split("-", 1)[1] for name in reversed(default)}
+    return tuple(f"{kernel}-{shape}" for kernel in kernels
+                 for shape in shapes.values()) or default
+
+
+def pace(*suites: str) -> int:
+    """How many times longer than with a distribution's kernel everything may take; without
+    argument: with the kernels of this run."""
+    # Sanitizers have their own time.
+    return 6 if any(suite in DEBUG for suite in suites or chosen()) else 1
+
+
 @dataclass(frozen=True)
 class Kernel:
     suite: str

@@ -7,12 +7,13 @@ must leave it as it found it. A guest that was left broken is not used for the n
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from hvtest import disks, images
+from hvtest import disks, faults, images, kernels
 from hvtest import guest as guest_module
 from hvtest.guest import Guest
 from hvtest.stack import OURS, Stack
@@ -53,11 +54,18 @@ class Machines:
         self.all_running.append(guest)
         return guest
 
-    def stop(self) -> None:
-        while self._running:
-            guest = self._running.pop()
+    def stop(self, *guests: Guest) -> None:
+        """Stop these, or all of them."""
+        for guest in guests or tuple(self._running):
+            self._running.remove(guest)
             self.all_running.remove(guest)
             guest.stop()
+
+
+@pytest.fixture(scope="module", params=kernels.chosen("bookworm"))
+def machine(request: pytest.FixtureRequest) -> str:
+    """The kernel to test on; modules that want more than that have a fixture of their own."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +102,57 @@ class Shared:
 @pytest.fixture(scope="module")
 def shared(machine: str, machines: Machines) -> Shared:
     return Shared(machines, machine)
+
+
+class Rigs:
+    """A guest under load, for fault after fault; booted anew if one leaves it broken."""
+
+    def __init__(self, machines: Machines, suite: str, *kinds: str) -> None:
+        self._machines = machines
+        self._suite = suite
+        self._kinds = kinds
+        self._rig: faults.Rig | None = None
+
+    def rig(self) -> faults.Rig:
+        if not self._rig:
+            self._rig = faults.Rig(self._machines.boot(self._suite, smp=2), *self._kinds)
+            self._rig.set_up()
+            self._rig.start_writers()
+        return self._rig
+
+    def drop(self) -> None:
+        rig, self._rig = self._rig, None
+        if rig:
+            self._machines.stop(rig.guest)
+
+    def borrow(self, request: pytest.FixtureRequest) -> Iterator[faults.Rig]:
+        """For one test, which must leave it able to be backed up."""
+        rig = self.rig()
+        rig.begin()
+        yield rig
+        if request.node.stash.get(FAILED, True):
+            self.drop()
+            return
+        try:
+            if rig.daemon:
+                rig.daemon.kill(signal.SIGCONT)
+                rig.end()
+            rig.backup_works()
+            rig.guest.check()
+        except BaseException:
+            self.drop()
+            raise
+
+
+@pytest.fixture(scope="module")
+def rigs(machine: str, machines: Machines) -> Rigs:
+    return Rigs(machines, machine)
+
+
+@pytest.fixture
+def rig(rigs: Rigs, request: pytest.FixtureRequest) -> Iterator[faults.Rig]:
+    """Our module, our daemon when the test starts it, and file systems that are written to."""
+    yield from rigs.borrow(request)
 
 
 @pytest.hookimpl(hookwrapper=True)

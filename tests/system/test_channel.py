@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import pytest
 
-from hvtest import host
+from hvtest import host, kernels
 from hvtest.agent import until
 from hvtest.stack import DEVICE, Stack
 
 VSS_CLASS = "35fa2e29-ea23-4236-96ae-3a6ebacba440"
 
 
-@pytest.fixture(scope="module", params=["bookworm-2cpu-ours", "sid-1cpu-ours",
-                                        "bullseye-1cpu-ours"])
+@pytest.fixture(scope="module", params=kernels.machines(
+    "bookworm-2cpu-ours", "sid-1cpu-ours", "bullseye-1cpu-ours"))
 def machine(request: pytest.FixtureRequest) -> str:
     return request.param
 

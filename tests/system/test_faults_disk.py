@@ -11,39 +11,27 @@ from collections.abc import Iterator
 
 import pytest
 
-from hvtest import faults, host, kernels
+from hvtest import faults, host
 
 SCRATCH = "/data/scratch"
 SIZE_MIB = 48
 
 
-@pytest.fixture(scope="module", params=kernels.chosen("bookworm"))
-def machine(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def shared(machine: str, machines) -> faults.Rig:
-    rig = faults.Rig(machines.boot(machine, smp=2))
-    rig.set_up()
-    rig.start_writers()
-    rig.agent.run("/sbin/modprobe", "loop")
-    rig.agent.run("mkdir", "-p", SCRATCH, "/data/elsewhere", "/data/later")
-    return rig
-
-
 @pytest.fixture
-def rig(shared: faults.Rig, request: pytest.FixtureRequest) -> Iterator[faults.Rig]:
+def rig(rig: faults.Rig, machine: str, request: pytest.FixtureRequest) -> Iterator[faults.Rig]:
     """With a small ext4 on dm over loop over a file in memory, gone afterwards."""
-    agent = shared.agent
+    del machine     # only named for pytest to find its parameters
+    agent = rig.agent
+    agent.run("/sbin/modprobe", "loop")
+    agent.run("mkdir", "-p", SCRATCH, "/data/elsewhere", "/data/later")
     agent.shell(f"dd if=/dev/zero of=/run/scratch bs=1M count={SIZE_MIB} 2>/dev/null")
     loop = agent.run("/sbin/losetup", "--find", "--show", "/run/scratch").strip()
-    shared.dm("scratch", f"0 {SIZE_MIB * 2048} linear {loop} 0")
+    rig.dm("scratch", f"0 {SIZE_MIB * 2048} linear {loop} 0")
     agent.run("/sbin/mkfs.ext4", "-q", "-F", "/dev/mapper/scratch")
     agent.run("/bin/mount", "/dev/mapper/scratch", SCRATCH)
-    yield shared
-    if shared.daemon:
-        shared.end()
+    yield rig
+    if rig.daemon:
+        rig.end()
     for place in (SCRATCH, "/data/elsewhere", "/data/later"):
         while agent.try_run("/bin/mountpoint", "-q", place).status == 0:
             agent.run("/bin/umount", place)
@@ -51,9 +39,7 @@ def rig(shared: faults.Rig, request: pytest.FixtureRequest) -> Iterator[faults.R
     agent.run("/sbin/losetup", "-d", loop)
     agent.run("rm", "/run/scratch")
     if "io_error" in request.node.name:
-        shared.guest.bad_kernel_lines()     # what was asked for, to the last superblock write
-    shared.backup_works()
-    shared.guest.check()
+        rig.guest.bad_kernel_lines()        # what was asked for, to the last superblock write
 
 
 def fail_disk(rig: faults.Rig) -> None:
@@ -73,8 +59,7 @@ def test_io_error_during_freeze(rig: faults.Rig) -> None:
     seconds = rig.thawed_after(begun, timeout=10)
     thaw = rig.host.ask("thaw")
     said = rig.end()
-    faults.record(faults.Row("I/O error of a disk during the freeze", "ours",
-                             faults.word(freeze), faults.word(thaw), f"{seconds:.2f}"))
+    rig.record("I/O error of a disk during the freeze", freeze, thaw, seconds)
     assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL), said
     assert SCRATCH in said, "the log does not name the file system"
     assert seconds <= rig.limit + 2
@@ -94,7 +79,7 @@ def test_full_disk(rig: faults.Rig) -> None:
     rig.start()
     rig.agent.shell(f"dd if=/dev/zero of={SCRATCH}/all bs=64k 2>/dev/null || true")
     freeze, thaw = rig.host.ask("freeze"), rig.host.ask("thaw")
-    faults.record(faults.Row("disk full", "ours", faults.word(freeze), faults.word(thaw), "-"))
+    rig.record("disk full", freeze, thaw, "-")
     assert (freeze["status"], thaw["status"]) == (host.OK, host.OK)
 
 
@@ -118,8 +103,7 @@ def test_mounts_change_while_frozen(rig: faults.Rig, what: str) -> None:
     freeze = rig.host.ask("freeze")
     rig.agent.run(*commands[what])
     thaw = rig.host.ask("thaw")
-    faults.record(faults.Row(f"{what} while frozen", "ours", faults.word(freeze),
-                             faults.word(thaw), "-"))
+    rig.record(f"{what} while frozen", freeze, thaw, "-")
     assert (freeze["status"], thaw["status"]) == (host.OK, host.OK)
     if what == "umount -l":
         keeper.write(b"\n")
@@ -171,7 +155,6 @@ def test_control_group_dies_while_frozen(rig: faults.Rig, how: str) -> None:
     seconds = rig.thawed_after(died)
     thaw = rig.host.ask("thaw")
     rig.guest.bad_kernel_lines()        # the report of the OOM killer has a call trace
-    faults.record(faults.Row(f"{how} while frozen", "ours", faults.word(freeze),
-                             faults.word(thaw), f"{seconds:.2f}"))
+    rig.record(f"{how} while frozen", freeze, thaw, seconds)
     assert (freeze["status"], thaw["status"]) == (host.OK, host.FAIL)
     assert seconds <= rig.limit

@@ -5,11 +5,10 @@ hibernates, at each step of a backup."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from hvtest import faults, host, kernels
+from hvtest import faults, host
 from hvtest.agent import until
 
 # The daemon is made to dawdle at these, so that something can happen there.
@@ -18,37 +17,15 @@ STEPS = ("read-freeze", "fifreeze-before:1", "fifreeze-after:2", "reply-freeze-b
 IN_THAW = ("read-thaw", "fithaw-after:2", "reply-thaw-before")
 
 
-@pytest.fixture(scope="module", params=kernels.chosen("bookworm"))
-def machine(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def shared(machine: str, machines) -> faults.Rig:
-    rig = faults.Rig(machines.boot(machine, smp=2))
-    rig.set_up()
-    rig.start_writers()
-    return rig
-
-
-@pytest.fixture
-def rig(shared: faults.Rig) -> Iterator[faults.Rig]:
-    yield shared
-    if shared.daemon:
-        shared.end()
-    shared.backup_works()
-    shared.guest.check()
-
-
 def begin(rig: faults.Rig, step: str) -> host.Sent:
     """A backup that has come to that step and stays there for two seconds."""
-    rig.start("" if step == "frozen" else f"{step}=sleep-2000")
+    rig.start("" if step == "frozen" else f"{step}=sleep-{2000 * rig.scale}")
     if step == "frozen" or step in IN_THAW:
         assert rig.host.ask("freeze")["status"] == host.OK
     if step == "frozen":
         return None
     sent = rig.host.send("thaw" if step in IN_THAW else "freeze")
-    time.sleep(0.7)
+    time.sleep(0.7 * rig.scale)
     return sent
 
 
@@ -59,17 +36,16 @@ def test_channel_goes(rig: faults.Rig, event: str, step: str) -> None:
     since = rig.host.mark()
     begun = rig.now()
     rig.host.command(event)
-    seconds = rig.thawed_after(begun, timeout=10)
+    seconds = rig.thawed_after(begun, timeout=10 * rig.scale)
     if event == "rescind":
         rig.host.wait("relid_released", timeout=10, since=since, channel="vss")
         rig.host.command("offer")
     rig.host.wait("negotiated", since=since, channel="vss")
     until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "the daemon serves again")
     thaw = rig.host.ask("thaw")
-    faults.record(faults.Row(f"{event} at {step}", "ours", "-", faults.word(thaw),
-                             f"{seconds:.2f}"))
+    rig.record(f"{event} at {step}", "-", thaw, seconds)
     # A dawdling FIFREEZE may be just about to be made; it is undone at once.
-    assert seconds <= rig.limit + (2 if step != "frozen" else 0)
+    assert seconds <= rig.limit + (2 * rig.scale if step != "frozen" else 0)
     assert thaw["status"] == host.FAIL
 
 
@@ -83,12 +59,11 @@ def test_guest_hibernates(rig: faults.Rig, level: str, step: str) -> None:
     rig.agent.shell(f"echo {level} > /sys/power/pm_test; echo reboot > /sys/power/disk")
     result = rig.agent.try_run("sh", "-c", "echo disk > /sys/power/state", timeout=60)
     rig.agent.shell("echo none > /sys/power/pm_test")
-    seconds = rig.thawed_after(result.end, timeout=10)
+    seconds = rig.thawed_after(result.end, timeout=10 * rig.scale)
     until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "the daemon serves again")
     thaw = rig.host.ask("thaw")
-    faults.record(faults.Row(f"hibernation ({level}) at {step}", "ours", "-",
-                             faults.word(thaw), f"{seconds:.2f}"))
+    rig.record(f"hibernation ({level}) at {step}", "-", thaw, seconds)
     assert result.status == 0, f"the guest could not hibernate: {result.err}"
-    assert result.end - begun < 30
+    assert result.end - begun < 30 * rig.scale
     assert seconds <= rig.limit
     assert thaw["status"] == host.FAIL

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from hvtest import build, host
+from hvtest import build, host, kernels
 from hvtest.stack import Stack
 
+ONE = kernels.chosen("bookworm")
 # VMBus version, version lists of the integration components, AutoEOI: each value with some of the
 # others. Windows Server: 3.0 is 2012 R2, 4.0 is 2016, 5.2 is 2019, 5.3 is 2022.
 HOSTS = [
@@ -17,7 +18,7 @@ HOSTS = [
 ]
 
 
-@pytest.mark.parametrize("suite, smp", [("bookworm", 2)])
+@pytest.mark.parametrize("suite, smp", [(suite, 2) for suite in ONE])
 @pytest.mark.parametrize("vmbus, ic, aeoi", HOSTS)
 def test_backup_on_host(boot, suite: str, smp: int, vmbus: str, ic: str, aeoi: str) -> None:
     guest = boot(suite, smp=smp, host_properties={"vmbus": vmbus, "ic": ic, "aeoi": aeoi})
@@ -27,7 +28,7 @@ def test_backup_on_host(boot, suite: str, smp: int, vmbus: str, ic: str, aeoi: s
     stack.back_up()
 
 
-@pytest.mark.parametrize("suite", ["bullseye", "trixie", "sid"])
+@pytest.mark.parametrize("suite", kernels.chosen("bullseye", "trixie", "sid"))
 @pytest.mark.parametrize("vmbus, ic, aeoi", [("3.0", "2012r2", "off")])
 def test_backup_on_host_with_other_kernel(boot, suite: str, vmbus: str, ic: str, aeoi: str
                                           ) -> None:
@@ -35,8 +36,9 @@ def test_backup_on_host_with_other_kernel(boot, suite: str, vmbus: str, ic: str,
     _serve(guest).back_up()
 
 
-def test_host_without_the_service_leaves_everybody_in_peace(boot) -> None:
-    guest = boot("bookworm", host_properties={"vss": "off"})
+@pytest.mark.parametrize("suite", ONE)
+def test_host_without_the_service_leaves_everybody_in_peace(boot, suite: str) -> None:
+    guest = boot(suite, host_properties={"vss": "off"})
     guest.agent.run("/sbin/modprobe", "hv_vmbus")
     stack = Stack(guest)
     guest.agent.put("/run/hvtest/hv_vss.ko", build.module(guest.kernel.suite).read_bytes())
