@@ -15,6 +15,7 @@ sbindir		?= $(prefix)/sbin
 libdir		?= $(prefix)/lib
 helperdir	?= $(prefix)/lib/$(NAME)
 mandir		?= $(prefix)/share/man
+hooksdir	?= $(prefix)/share/$(NAME)/hooks
 usrsrcdir	?= $(prefix)/src
 udevdir		?= $(libdir)/udev/rules.d
 modprobedir	?= $(libdir)/modprobe.d
@@ -78,6 +79,9 @@ define daemon_files
 	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hypervvssd.service.d,hv-vss.conf)
 	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hv_vss_daemon.service.d,hv-vss.conf)
 	$(call $(1),daemon/hv-vss-daemon.8,$(mandir)/man8)
+	$(call $(1),daemon/hooks/mysql,$(hooksdir))
+	$(call $(1),daemon/hooks/postgresql,$(hooksdir))
+	$(call $(1),daemon/hooks/redis,$(hooksdir))
 endef
 
 install-dkms-source:
@@ -119,6 +123,7 @@ endif
 	rm -rf "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)"
 	$(call module_files,drop)
 	$(call daemon_files,drop)
+	rmdir "$(DESTDIR)$(hooksdir)" "$(DESTDIR)$(prefix)/share/$(NAME)"
 	rmdir "$(DESTDIR)$(helperdir)" "$(DESTDIR)$(unitdir)/hypervvssd.service.d" \
 		"$(DESTDIR)$(unitdir)/hv_vss_daemon.service.d"
 ifeq ($(DESTDIR),)
