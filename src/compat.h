@@ -2,9 +2,8 @@
 /*
  * The only place that knows that kernels differ.
  *
- * HAVE_* are the answers of compat/probe/, see there for who introduced what. Of every question
- * with several known shapes exactly one must be true; a kernel where none is, is newer than
- * anything that was looked at, and a module built for it would be a guess.
+ * HAVE_* are the answers of compat/probe/, see there for who introduced what; Kbuild has seen to it
+ * that each question has exactly one. What is a macro is asked for here.
  */
 #ifndef _HV_VSS_COMPAT_H
 #define _HV_VSS_COMPAT_H
@@ -27,16 +26,16 @@
 #endif
 
 /* Before 3.19. */
-#ifndef HAVE_READ_ONCE
+#ifndef READ_ONCE
 #define READ_ONCE(x)		ACCESS_ONCE(x)
+#endif
+#ifndef WRITE_ONCE
 #define WRITE_ONCE(x, v)	(ACCESS_ONCE(x) = (v))
 #endif
 
 /* Before 4.16 the bits were called POLL* and were plain integers. */
 #ifndef HAVE_POLL_T
-#ifndef __poll_t
 #define __poll_t		unsigned int
-#endif
 #ifndef EPOLLIN
 #define EPOLLIN			POLLIN
 #define EPOLLERR		POLLERR
@@ -50,30 +49,26 @@
 void hv_vss_remove(struct hv_device *dev);
 
 /* hv_vss_remove() with the return type that struct hv_driver wants. */
-#if defined(HAVE_REMOVE_VOID) && !defined(HAVE_REMOVE_INT)
+#ifdef HAVE_REMOVE_VOID
 static inline void hv_vss_compat_remove(struct hv_device *dev)
 {
 	hv_vss_remove(dev);
 }
-#elif defined(HAVE_REMOVE_INT) && !defined(HAVE_REMOVE_VOID)
+#else
 static inline int hv_vss_compat_remove(struct hv_device *dev)
 {
 	hv_vss_remove(dev);
 	return 0;
 }
-#else
-#error "kernel newer than supported: what does hv_driver.remove return?"
 #endif
 
 /* Callback once per signal and no masking, so that it can leave the work to others. */
 static inline void hv_vss_compat_unbatch(struct vmbus_channel *channel)
 {
-#if defined(HAVE_CHANNEL_READ_MODE)
+#ifdef HAVE_CHANNEL_READ_MODE
 	set_channel_read_mode(channel, HV_CALL_DIRECT);
-#elif defined(HAVE_CHANNEL_READ_STATE)
-	set_channel_read_state(channel, false);
 #else
-#error "kernel newer than supported: how is a channel's read mode set?"
+	set_channel_read_state(channel, false);
 #endif
 }
 
@@ -84,19 +79,23 @@ static inline void hv_vss_compat_max_packet(struct vmbus_channel *channel, u32 b
 #endif
 }
 
-/* Bytes to ask vmbus_open() for, so that @payload of them are data. */
-#ifdef HAVE_RING_SIZE
+/* Bytes to ask vmbus_open() for, so that @payload of them are data. The macro came in 5.10. */
+#ifdef VMBUS_RING_SIZE
 #define HV_VSS_RING_SIZE(payload)	VMBUS_RING_SIZE(payload)
 #else
 #define HV_VSS_RING_SIZE(payload)	PAGE_ALIGN(sizeof(struct hv_ring_buffer) + (payload))
 #endif
 
+/*
+ * Where vmbus_recvpacket() reads next. The guest's own index is out of the host's reach, but which
+ * of the two kernels between 4.7 and 4.12 go by is not told by its presence.
+ */
 static inline u32 hv_vss_compat_read_index(const struct hv_ring_buffer_info *ring)
 {
-#ifdef HAVE_RING_PRIV_READ_INDEX
+#if defined(HAVE_PKT_ITER) && !defined(HAVE_CACHED_READ_INDEX)
 	return ring->priv_read_index;
 #else
-	return ring->ring_buffer->read_index;
+	return READ_ONCE(ring->ring_buffer->read_index);
 #endif
 }
 
@@ -105,15 +104,13 @@ static inline void hv_vss_compat_skip_to(struct vmbus_channel *channel, u32 inde
 {
 	struct hv_ring_buffer_info *ring = &channel->inbound;
 
-#ifdef HAVE_RING_PRIV_READ_INDEX
+#ifdef HAVE_PKT_ITER
 	ring->priv_read_index = index;
-#endif
-#ifdef HAVE_PKT_ITER_CLOSE
 	hv_pkt_iter_close(channel);
 #else
 	/* No way to signal from here; the next packet that is read does. */
 	mb();
-	ring->ring_buffer->read_index = index;
+	WRITE_ONCE(ring->ring_buffer->read_index, index);
 #endif
 }
 
@@ -122,10 +119,8 @@ static inline void hv_vss_compat_skip_to(struct vmbus_channel *channel, u32 inde
 #define hv_vss_compat_thaw_with(fn, sb)	((fn)(sb))
 #elif defined(HAVE_THAW_SUPER_HOLDER)
 #define hv_vss_compat_thaw_with(fn, sb)	((fn)(sb, FREEZE_HOLDER_USERSPACE))
-#elif defined(HAVE_THAW_SUPER_OWNER)
-#define hv_vss_compat_thaw_with(fn, sb)	((fn)(sb, FREEZE_HOLDER_USERSPACE, NULL))
 #else
-#error "kernel newer than supported: what are the arguments of thaw_super()?"
+#define hv_vss_compat_thaw_with(fn, sb)	((fn)(sb, FREEZE_HOLDER_USERSPACE, NULL))
 #endif
 
 static inline int hv_vss_compat_thaw(struct super_block *sb)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the probes ask with. Whatever does not hold is an error in every compiler and dialect, never
+ * a warning: so warnings of the kernel's own headers, however strict its flags, decide nothing.
+ */
+#ifndef _HV_VSS_PROBE_H
+#define _HV_VSS_PROBE_H
+
+struct hv_vss_none { int none; };
+
+/* @expr has the type @type. */
+#define IS_OF_TYPE(expr, ...) \
+	extern char hv_vss_is_of_type \
+		[__builtin_types_compatible_p(__typeof__(expr), __VA_ARGS__) ? 1 : -1]
+
+/* A member of a structure, for IS_OF_TYPE(). */
+#define MEMBER(type, member)	(((type *)0)->member)
+
+/* Structure @type has no @member, or this one would have it twice. Needs -fms-extensions. */
+#define HAS_NO_MEMBER(type, member) \
+	struct hv_vss_has_no_##member { type; struct hv_vss_none member; }
+
+/* There is no function of this name: if there were, this would contradict it. */
+#define IS_NO_FUNCTION(name)	struct hv_vss_none name(struct hv_vss_none)
+
+/* There is no type of this name. */
+#define IS_NO_TYPE(name)	typedef struct hv_vss_none name
+
+#endif /* _HV_VSS_PROBE_H */

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A ring has a cached_read_index: vmbus_recvpacket() goes by the index that the host sees.
+ *
+ * From 4.9 (or its stable series) to 4.12. Since 4.13 vmbus_recvpacket() uses the iterator, and
+ * with it priv_read_index; the same series dropped this member. Never in EL 7 and EL 8.
+ */
+#include <linux/hyperv.h>
+#include "../probe.h"
+
+IS_OF_TYPE(MEMBER(struct hv_ring_buffer_info, cached_read_index), u32);
