@@ -1,57 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "device.h"
+#include "driver.h"
 #include "log.h"
 
-#define VSS_CLASS	"{35fa2e29-ea23-4236-96ae-3a6ebacba440}"
 #define ANSWER_MS	5000	/* for the kernel's answer to a registration; it is immediate */
-
-static void find_driver(struct device *d)
-{
-	char path[PATH_MAX], class[64], link[PATH_MAX];
-	struct dirent *entry;
-	DIR *list;
-
-	d->driver[0] = '\0';
-	snprintf(path, sizeof(path), "%s/bus/vmbus/devices", d->sysfs);
-	list = opendir(path);
-	while (list && !d->driver[0] && (entry = readdir(list))) {
-		ssize_t len = -1;
-		FILE *f;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/bus/vmbus/devices/%.200s/class_id", d->sysfs,
-			 entry->d_name);
-		f = fopen(path, "re");
-		if (!f)
-			continue;
-		if (fgets(class, sizeof(class), f) &&
-		    !strncasecmp(class, VSS_CLASS, strlen(VSS_CLASS))) {
-			snprintf(path, sizeof(path), "%s/bus/vmbus/devices/%.200s/driver",
-				 d->sysfs, entry->d_name);
-			len = readlink(path, link, sizeof(link) - 1);
-		}
-		fclose(f);
-		if (len > 0) {
-			link[len] = '\0';
-			snprintf(d->driver, sizeof(d->driver), "%.31s",
-				 strrchr(link, '/') ? strrchr(link, '/') + 1 : link);
-		}
-	}
-	if (list)
-		closedir(list);
-}
 
 static int read_answer(struct device *d, int fd, void *buf, size_t len)
 {
@@ -131,6 +90,7 @@ static int register_extended(struct device *d, int fd)
  */
 int device_open(struct device *d)
 {
+	char name[DRIVER_DEVICE];
 	int fd, err;
 
 	fd = d->ops->open(d->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -147,7 +107,7 @@ int device_open(struct device *d)
 		d->ops->close(fd);
 		return err;
 	}
-	find_driver(d);
+	driver_find(d->sysfs, name, d->driver);
 	return 0;
 }
 

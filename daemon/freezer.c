@@ -6,7 +6,7 @@
 #include "freezer.h"
 #include "fsjob.h"
 #include "log.h"
-#include "thaw.h"
+#include "phases.h"
 
 #define ATTEMPTS	3	/* when file systems keep being mounted while we freeze */
 #define PARALLEL_MAX	32	/* file systems written out, or hanging, at the same time */
@@ -84,6 +84,12 @@ static void drop_set(struct freezer *f)
 	}
 }
 
+static void record(const struct freezer *f)
+{
+	if (f->record)
+		f->record(f->ctx, f);
+}
+
 static void start_over(struct freezer *f)
 {
 	struct guard *guard = guard_get(f->set->guard);
@@ -91,11 +97,14 @@ static void start_over(struct freezer *f)
 	int err;
 
 	drop_set(f);
+	f->at = (struct freezer_times){ .begun = f->at.begun };
 	err = begin_plan(f, guard, cookie);
 	guard_put(guard, f->ops);
 	if (err) {
 		f->state = FREEZER_IDLE;
 		f->error = err;
+		fsset_blame(f->why, LOG_ERR, NULL, "cannot start over: %s", strerror(-err));
+		record(f);
 		f->report(f->ctx, FREEZER_FAILED);
 	}
 }
@@ -118,9 +127,8 @@ void freezer_thawed(struct freezer *f)
 	}
 	if (f->goal == FREEZER_THAW_OK && f->failed)
 		f->goal = FREEZER_THAW_FAILED;
-	if (f->at.frozen)
-		summary_log(f);
 	f->state = FREEZER_IDLE;
+	record(f);
 	drop_set(f);
 	f->report(f->ctx, f->goal);
 }
@@ -142,22 +150,29 @@ static void abandon_all(struct freezer *f)
 		if (!job_awaited(&t->job))
 			continue;
 		if (job_abandon(&t->job)) {
-			log_msg(LOG_ERR, "%s: %s has not come back", t->path,
-				t->job.run == fsjob_sync ? "writing out" : "FIFREEZE");
+			log_mount(LOG_ERR, t->path, "%s has not come back",
+				  t->job.run == fsjob_sync ? "writing out" : "FIFREEZE");
 			t->state = TARGET_STUCK;
+			t->note = "a call has not come back";
 		} else if (t->job.run == fsjob_freeze && !t->result) {
 			t->state = TARGET_FROZEN;	/* just back */
 		}
 	}
 }
 
-static void fail(struct freezer *f, int err)
+/**
+ * freezer_fail() - give up, thaw, and report that it has failed
+ * @f: the freezer, neither idle nor frozen nor thawing; ->why says why
+ * @err: a negative errno
+ */
+void freezer_fail(struct freezer *f, int err)
 {
 	f->error = err;
 	f->failed = true;
 	abandon_all(f);
 	if (f->state == FREEZER_PLAN) {
 		f->state = FREEZER_IDLE;
+		record(f);
 		drop_set(f);
 		f->report(f->ctx, FREEZER_FAILED);
 		return;
@@ -181,7 +196,11 @@ static void freeze_next(struct freezer *f)
 	freezer_submit(f, &set->job, run_verify);
 }
 
-static void begin_freeze(struct freezer *f)
+/**
+ * freezer_begin_freeze() - freeze, now that all is written out
+ * @f: the freezer
+ */
+void freezer_begin_freeze(struct freezer *f)
 {
 	f->at.synced = f->ops->now_us();
 	hold_until(f, f->at.synced + f->config->hold_us);
@@ -203,30 +222,18 @@ static void plan_done(struct freezer *f)
 	if (!err)
 		err = pool_reserve(f->pool, (set->n < PARALLEL_MAX ? set->n : PARALLEL_MAX) + 2);
 	if (err) {
-		fail(f, err);
+		if (set->why[0])
+			memcpy(f->why, set->why, sizeof(f->why));
+		else
+			fsset_blame(f->why, LOG_ERR, NULL, "cannot begin: %s", strerror(-err));
+		freezer_fail(f, err);
 	} else if (f->check_only) {
 		f->state = FREEZER_IDLE;
 		drop_set(f);
 		f->report(f->ctx, FREEZER_CHECK_OK);
 	} else {
-		f->state = FREEZER_SYNC;
-		f->syncing = set->n;
-		for (size_t i = 0; i < set->n; i++)
-			freezer_submit(f, &set->target[i].job, fsjob_sync);
-		if (!set->n)
-			begin_freeze(f);
+		sync_begin(f);
 	}
-}
-
-static void sync_done(struct freezer *f, const struct target *t)
-{
-	if (t->result)
-		log_msg(t->freezable ? LOG_ERR : LOG_WARNING, "%s: cannot be written out: %s",
-			t->path, strerror(-t->result));
-	if (t->result && t->freezable)
-		fail(f, t->result);
-	else if (--f->syncing == 0)
-		begin_freeze(f);
 }
 
 static void freeze_done(struct freezer *f, struct target *t)
@@ -238,14 +245,23 @@ static void freeze_done(struct freezer *f, struct target *t)
 	} else if ((err == -EOPNOTSUPP || err == -ENOTTY) && !f->config->strict) {
 		t->state = TARGET_UNSUPPORTED;
 		t->freezable = false;
-		log_msg(LOG_NOTICE, "%s (%s) can't be frozen: only written out", t->path, t->type);
+		t->note = "the kernel can't freeze it";
+		log_mount(LOG_NOTICE, t->path, "can't be frozen: only written out (%s)", t->type);
+		err = 0;
+	} else if (err == -EBUSY && f->config->skip_foreign) {
+		t->state = TARGET_FOREIGN;
+		t->freezable = false;
+		t->note = "somebody else has frozen it";
+		log_mount(LOG_WARNING, t->path, "somebody else has frozen it, and is left alone");
 		err = 0;
 	} else {
-		log_msg(LOG_ERR, "%s: cannot be frozen: %s", t->path,
-			err == -EBUSY ? "somebody else has frozen it" : strerror(-err));
+		t->failed = true;
+		t->note = err == -EBUSY ? "somebody else has frozen it" : NULL;
+		fsset_blame(f->why, LOG_ERR, t->path, "cannot be frozen: %s",
+			    t->note ? t->note : strerror(-err));
 	}
 	if (err)
-		fail(f, err);
+		freezer_fail(f, err);
 	else
 		freeze_next(f);
 }
@@ -256,8 +272,8 @@ static void verify_done(struct freezer *f)
 		f->again = true;
 		thaw_begin(f, FREEZER_FAILED);
 	} else if (f->set->result) {
-		log_msg(LOG_ERR, "the mount table does not come to rest");
-		fail(f, -EAGAIN);
+		fsset_blame(f->why, LOG_ERR, NULL, "the mount table does not come to rest");
+		freezer_fail(f, -EAGAIN);
 	} else {
 		f->state = FREEZER_FROZEN;
 		f->at.frozen = f->ops->now_us();
@@ -342,6 +358,7 @@ int freezer_begin(struct freezer *f, bool check_only, struct guard *guard, uint3
 	f->failed = false;
 	f->again = false;
 	f->error = 0;
+	f->why[0] = '\0';
 	f->attempt = 0;
 	f->at = (struct freezer_times){ .begun = now };
 	f->freeze_deadline = now + (check_only ? f->config->check_us : f->config->freeze_us);
@@ -375,11 +392,25 @@ void freezer_abort(struct freezer *f, const char *why)
 	f->failed = true;
 	if (f->state == FREEZER_THAW)
 		return;
-	log_msg(LOG_WARNING, "%s: %s", f->state == FREEZER_FROZEN ? "thawing" : "stopping", why);
+	fsset_blame(f->why, LOG_WARNING, NULL, "%s: %s",
+		    f->state == FREEZER_FROZEN ? "thawing" : "stopping", why);
 	if (f->state == FREEZER_FROZEN)
 		thaw_begin(f, FREEZER_BROKEN);
 	else
-		fail(f, -ECANCELED);
+		freezer_fail(f, -ECANCELED);
+}
+
+static void blame_late(struct freezer *f)
+{
+	const char *what = f->state == FREEZER_PLAN ? "making the plan" :
+			   f->state == FREEZER_SYNC ? "writing out" :
+			   f->state == FREEZER_FREEZE ? "FIFREEZE" : "looking for new mounts";
+	const char *path = NULL;
+
+	for (size_t i = 0; f->state != FREEZER_PLAN && i < f->set->n && !path; i++)
+		if (job_awaited(&f->set->target[i].job))
+			path = f->set->target[i].path;
+	fsset_blame(f->why, LOG_ERR, path, "%s was not done within the time allowed", what);
 }
 
 /**
@@ -401,8 +432,8 @@ void freezer_tick(struct freezer *f)
 	} else if (f->state == FREEZER_FROZEN) {
 		freezer_abort(f, "frozen for as long as is allowed");
 	} else {
-		log_msg(LOG_ERR, "not done within the time allowed");
-		fail(f, -ETIMEDOUT);
+		blame_late(f);
+		freezer_fail(f, -ETIMEDOUT);
 	}
 }
 
@@ -427,6 +458,8 @@ int64_t freezer_deadline(const struct freezer *f)
 	default:
 		if (f->hold_deadline)
 			first = f->hold_deadline;
+		if (f->state == FREEZER_SYNC && f->sync_deadline < first)
+			first = f->sync_deadline;
 		return first < f->freeze_deadline ? first : f->freeze_deadline;
 	}
 }

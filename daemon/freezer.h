@@ -63,6 +63,7 @@ struct freezer {
 	const struct freezer_source *source;
 	const struct sysops *ops;
 	struct pool *pool;
+	void (*record)(void *ctx, const struct freezer *f);	/* may be NULL */
 	void (*report)(void *ctx, enum freezer_event event);
 	void *ctx;
 
@@ -75,9 +76,14 @@ struct freezer {
 	bool again;			/* start over when all is thawed */
 	int attempt;
 	int error;
+	char why[FSSET_WHY];		/* the first thing that went wrong */
 	bool held;			/* the log is */
 	size_t next;			/* file system to freeze */
 	size_t syncing;			/* how many are being written out */
+	unsigned int round;		/* of writing out */
+	int64_t round_begun;
+	int64_t round_took;		/* the one before */
+	int64_t sync_deadline;
 	int64_t freeze_deadline;	/* of check or freeze */
 	int64_t thaw_deadline;
 	int64_t hold_deadline;
@@ -91,8 +97,5 @@ void freezer_abort(struct freezer *f, const char *why);
 void freezer_job_done(struct freezer *f, struct job *job);
 void freezer_tick(struct freezer *f);
 int64_t freezer_deadline(const struct freezer *f);
-
-/* summary.c */
-void summary_log(const struct freezer *f);
 
 #endif

@@ -46,7 +46,7 @@ void fsjob_sync(struct job *job)
 	int64_t start = t->set->ops->now_us();
 
 	t->result = t->set->ops->sync(t->fd);
-	t->sync_us = t->set->ops->now_us() - start;
+	t->sync_us += t->set->ops->now_us() - start;
 	job_finish(job);
 }
 

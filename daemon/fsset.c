@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,32 @@
 #include "uncover.h"
 
 #define VERIFY_ROUNDS	5	/* of re-reading tables that keep changing */
+
+/**
+ * fsset_blame() - log what has gone wrong, and keep the first such thing for the record
+ * @why: where to keep it, unless there is something already
+ * @priority: as for log_msg()
+ * @mount: the file system that it is about, or NULL
+ * @fmt: printf format
+ */
+void fsset_blame(char why[FSSET_WHY], int priority, const char *mount, const char *fmt, ...)
+{
+	char text[FSSET_WHY];
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
+		text[0] = '\0';
+	va_end(ap);
+	if (mount)
+		log_mount(priority, mount, "%s", text);
+	else
+		log_msg(priority, "%s", text);
+	if (!why[0] && mount)
+		snprintf(why, FSSET_WHY, "%.120s: %.120s", mount, text);
+	else if (!why[0])
+		memcpy(why, text, sizeof(text));
+}
 
 /**
  * guard_new() - share the device's descriptor
@@ -199,6 +226,7 @@ int fsset_add(struct fsset *set, const struct mounts_fs *fs, int fd)
 		.dev = fs->dev,
 		.fd = fd,
 		.freezable = fs->action == MOUNTS_FREEZE,
+		.note = fs->action == MOUNTS_SYNC ? fs->reason : NULL,
 	};
 	set->freezable += t->freezable;
 	return t->path && t->type && t->source ? 0 : -ENOMEM;
@@ -216,27 +244,59 @@ static int read_plan(const struct fsset_config *config, struct mountview *view, 
 	return err;
 }
 
+/* Those of which one might think that they are part of a backup. */
+static int note_skip(struct fsset *set, const struct mounts_fs *fs)
+{
+	struct fsset_skip *skip;
+
+	if (fs->kind == FSTYPE_PSEUDO || fs->kind == FSTYPE_STACKED || fs->kind == FSTYPE_READONLY)
+		return 0;
+	skip = array_resize(set->skip, set->skips + 1, sizeof(*skip));
+	if (!skip)
+		return -ENOMEM;
+	set->skip = skip;
+	skip += set->skips++;
+	*skip = (struct fsset_skip){
+		.path = strdup(mounts_fs_path(fs)),
+		.type = strdup(fs->type),
+		.source = strdup(fs->source),
+		.reason = fs->reason,
+	};
+	return skip->path && skip->type && skip->source ? 0 : -ENOMEM;
+}
+
+static const char *why_not_open(int err)
+{
+	if (err == -EXDEV)
+		return "covered by another mount, and mounted nowhere else";
+	if (err == -EHOSTUNREACH)
+		return "only reachable through a remote file system";
+	return strerror(-err);
+}
+
 static int open_one(const struct fsset_config *config, struct fsset *set,
 		    const struct mounts_fs *fs)
 {
 	int fd;
 
 	if (fs->action == MOUNTS_SKIP)
-		return 0;
+		return note_skip(set, fs);
 	if (fs->action == MOUNTS_SYNC && config->policy.strict) {
-		log_msg(LOG_ERR, "%s (%s): %s, and --strict is set", mounts_fs_path(fs), fs->type,
-			fs->reason);
+		fsset_blame(set->why, LOG_ERR, mounts_fs_path(fs), "%s (%s), and --strict is set",
+			    fs->reason, fs->type);
 		return -EOPNOTSUPP;
 	}
 	fd = fsset_open_mount(set->ops, fs);
 	if (fd >= 0)
 		return fsset_add(set, fs, fd);
-	log_msg(fs->action == MOUNTS_SYNC ? LOG_WARNING : LOG_ERR, "%s (%s, %u:%u): %s",
-		mounts_fs_path(fs), fs->type, major(fs->dev), minor(fs->dev),
-		fd == -EXDEV ? "covered by another mount, and mounted nowhere else" :
-		fd == -EHOSTUNREACH ? "only reachable through a remote file system" :
-		strerror(-fd));
-	return fs->action == MOUNTS_SYNC ? 0 : fd;
+	if (fs->action == MOUNTS_SYNC) {
+		log_mount(LOG_WARNING, mounts_fs_path(fs), "not written out: %s (%s, %u:%u)",
+			  why_not_open(fd), fs->type, major(fs->dev), minor(fs->dev));
+		return 0;
+	}
+	fsset_blame(set->why, LOG_ERR, mounts_fs_path(fs), "cannot be opened: %s (%s, %u:%u)",
+		    why_not_open(fd), fs->type, major(fs->dev), minor(fs->dev));
+	return fd;
 }
 
 /**
@@ -255,7 +315,7 @@ int fsset_build(void *arg, struct fsset *set)
 
 	err = read_plan(config, &set->view, &m);
 	if (err)
-		log_msg(LOG_ERR, "cannot make a plan: %s", strerror(-err));
+		fsset_blame(set->why, LOG_ERR, NULL, "cannot make a plan: %s", strerror(-err));
 	for (size_t i = 0; i < m.n && !err; i++)
 		err = open_one(config, set, &m.fs[m.order[i]]);
 	mounts_free(&m);
@@ -272,8 +332,8 @@ static bool covers(const struct fsset *set, const struct mounts *m)
 		while (k < set->n && set->target[k].dev != m->fs[i].dev)
 			k++;
 		if (k == set->n) {
-			log_msg(LOG_NOTICE, "%s (%s) was mounted during the freeze",
-				mounts_fs_path(&m->fs[i]), m->fs[i].type);
+			log_mount(LOG_NOTICE, mounts_fs_path(&m->fs[i]),
+				  "was mounted during the freeze (%s)", m->fs[i].type);
 			return false;
 		}
 	}
@@ -328,6 +388,12 @@ void fsset_free(struct fsset *set)
 		free(set->target[i].type);
 		free(set->target[i].source);
 	}
+	for (size_t i = 0; i < set->skips; i++) {
+		free(set->skip[i].path);
+		free(set->skip[i].type);
+		free(set->skip[i].source);
+	}
+	free(set->skip);
 	free(set->target);
 	mountview_close(&set->view);
 	guard_put(set->guard, set->ops);

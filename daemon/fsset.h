@@ -17,6 +17,7 @@ enum target_state {
 	TARGET_FROZEN,
 	TARGET_THAWED,
 	TARGET_UNSUPPORTED,	/* the kernel can't freeze this one: synced only */
+	TARGET_FOREIGN,		/* frozen by somebody else, and left to him */
 	TARGET_STUCK,		/* a call for it has not returned in time */
 };
 
@@ -26,6 +27,8 @@ enum target_mark {
 	MARK_INTENT = 'i',
 	MARK_FROZEN = 'f',
 };
+
+#define FSSET_WHY	256	/* room for the reason of a failure */
 
 struct fsset;
 
@@ -39,10 +42,12 @@ struct target {
 	dev_t dev;
 	int fd;
 	bool freezable;
+	bool failed;		/* it is why the freeze has failed */
+	const char *note;	/* what there is to say about it; or NULL */
 	enum target_state state;
 	int result;		/* of @job */
 	int thaw_result;	/* of @undo */
-	int64_t sync_us;
+	int64_t sync_us;	/* all rounds */
 	int64_t freeze_us;
 	int64_t thaw_us;
 	atomic_char *mark;	/* one of enum target_mark, in memory that outlives us; or NULL */
@@ -54,12 +59,23 @@ struct guard {
 	atomic_uint refs;
 };
 
+/* A file system that is not touched, for the record. */
+struct fsset_skip {
+	char *path;
+	char *type;
+	char *source;
+	const char *reason;
+};
+
 struct fsset {
 	struct job job;		/* build, verify */
 	int result;
 	struct target *target;	/* in the order of freezing */
 	size_t n;
 	size_t freezable;
+	struct fsset_skip *skip;
+	size_t skips;
+	char why[FSSET_WHY];	/* the first thing that went wrong in a worker */
 	unsigned int in_flight;
 	const struct sysops *ops;
 	struct guard *guard;	/* NULL without one */
@@ -85,6 +101,8 @@ int fsset_build(void *config, struct fsset *set);
 int fsset_verify(void *config, struct fsset *set);
 int fsset_add(struct fsset *set, const struct mounts_fs *fs, int fd);
 void fsset_free(struct fsset *set);
+void fsset_blame(char why[FSSET_WHY], int priority, const char *mount, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 int fsset_open_mount(const struct sysops *ops, const struct mounts_fs *fs);
 
 #endif

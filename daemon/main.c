@@ -16,6 +16,7 @@
 #include "log.h"
 #include "selfspawn.h"
 #include "serve.h"
+#include "status.h"
 
 #define LEFTOVER_TRIES		50	/* for a dead daemon's hanging FIFREEZE to come back */
 #define LEFTOVER_WAIT_MS	100
@@ -160,7 +161,9 @@ int main(int argc, char **argv)
 	if (ensure_standard_fds())
 		return EXIT_FAILURE;
 	err = options_parse(&o, argc, argv);
-	if (err < 0) {
+	if (err < 0 && o.action == ACTION_STATUS) {
+		err = status_print(o.run_dir, o.plan.sysfs, o.json);
+	} else if (err < 0) {
 		if (o.action == ACTION_LIST)
 			err = list_plan(&o.plan, o.json);
 		else if (o.action == ACTION_THAW_LEFTOVERS)

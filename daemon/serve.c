@@ -9,6 +9,7 @@
 #include "device.h"
 #include "guardian.h"
 #include "hooks.h"
+#include "ledger.h"
 #include "log.h"
 #include "serve.h"
 #include "words.h"
@@ -25,6 +26,7 @@ struct server {
 	struct freezer_source source;
 	struct freezer_config limits;
 	struct fsset_config plan;
+	struct ledger ledger;
 	struct pool *pool;
 	struct hooks hooks;
 	int64_t hooks_begun;
@@ -55,6 +57,8 @@ static void give_up(struct server *s, const char *why)
 	if (s->hooks.state == HOOKS_LOOKING || s->hooks.state == HOOKS_FREEZING)
 		log_msg(LOG_WARNING, "stopping: %s", why);
 	hooks_end(&s->hooks, false);
+	ledger_why(&s->ledger, why);
+	ledger_end(&s->ledger);
 }
 
 static void lose_device(struct server *s, int err)
@@ -65,6 +69,7 @@ static void lose_device(struct server *s, int err)
 	give_up(s, "the device is gone");
 	/* hv_utils waits for this close with the whole VMBus behind it. */
 	device_close(&s->device);
+	ledger_device(&s->ledger, &s->device);
 	s->retry = s->freezer.ops->now_us() + RETRY_US;
 	status(s, "waiting for the device");
 }
@@ -75,10 +80,13 @@ static bool answer(struct server *s, bool ok)
 	const struct hv_vss_frame *frame = &s->request.frame;
 	int err;
 
-	if (!s->busy)
+	if (!s->busy) {
+		ledger_answer(&s->ledger, frame->op, ANSWER_LATE);
 		return false;
+	}
 	s->busy = false;
 	err = device_reply(&s->device, frame->cookie, ok ? HV_VSS_S_OK : HV_VSS_E_FAIL);
+	ledger_answer(&s->ledger, frame->op, err ? ANSWER_LATE : ok ? ANSWER_OK : ANSWER_FAILED);
 	if (!err) {
 		log_msg(ok ? LOG_DEBUG : LOG_WARNING, "%s: answered with %s",
 			words_op(frame->op), ok ? "success" : "failure");
@@ -90,6 +98,13 @@ static bool answer(struct server *s, bool ok)
 	if (err != -ESTALE && err != -EIO)
 		lose_device(s, err);
 	return false;
+}
+
+static void record(void *ctx, const struct freezer *f)
+{
+	struct server *s = ctx;
+
+	ledger_fill(&s->ledger, f);
 }
 
 static void report(void *ctx, enum freezer_event event)
@@ -115,6 +130,7 @@ static void report(void *ctx, enum freezer_event event)
 		log_msg(LOG_ERR, "the freeze was broken: a backup made of it is not good");
 		break;
 	}
+	ledger_end(&s->ledger);
 	/* A check may come while hooks are still called for the backup before. */
 	if (event != FREEZER_CHECK_OK && !s->freezer.check_only)
 		hooks_end(&s->hooks, event == FREEZER_THAW_OK);
@@ -133,6 +149,7 @@ static void want_guardian(struct server *s)
 
 static void begin(struct server *s, bool check_only)
 {
+	const char *why;
 	int err;
 
 	want_guardian(s);
@@ -140,9 +157,12 @@ static void begin(struct server *s, bool check_only)
 			    s->request.frame.cookie);
 	if (!err)
 		return;
-	log_msg(LOG_ERR, "%s: %s", words_op(s->request.frame.op), s->freezer.stuck ?
-		"a call of an earlier freeze still hangs in the kernel" : strerror(-err));
+	why = s->freezer.stuck ? "a call of an earlier freeze still hangs in the kernel" :
+	      strerror(-err);
+	log_msg(LOG_ERR, "%s: %s", words_op(s->request.frame.op), why);
+	ledger_why(&s->ledger, why);
 	answer(s, false);
+	ledger_end(&s->ledger);
 	if (!check_only)
 		hooks_end(&s->hooks, false);
 }
@@ -196,7 +216,9 @@ static void hooks_report(void *ctx, bool ok)
 		return;
 	}
 	log_msg(LOG_ERR, "not frozen: the hooks have not succeeded");
+	ledger_why(&s->ledger, "the hooks have not succeeded");
 	answer(s, false);
+	ledger_end(&s->ledger);
 	hooks_end(&s->hooks, false);
 	status(s, s->stop ? "stopping" : "serving");
 }
@@ -221,8 +243,10 @@ static void dispatch(struct server *s, const struct hv_vss_request *request)
 		log_msg(LOG_WARNING, "%s: refused, already frozen", words_op(op));
 		answer(s, false);
 	} else if (op == HV_VSS_OP_FREEZE) {
+		ledger_begin(&s->ledger, request);
 		begin_hooks(s);
 	} else if (op == HV_VSS_OP_HOT_BACKUP) {
+		ledger_begin(&s->ledger, request);
 		begin(s, true);
 	} else if (op == HV_VSS_OP_THAW && frozen) {
 		freezer_thaw(&s->freezer);
@@ -230,6 +254,8 @@ static void dispatch(struct server *s, const struct hv_vss_request *request)
 		log_msg(LOG_WARNING, op == HV_VSS_OP_THAW ? "%s: nothing is frozen" :
 			"%s: refused", words_op(op));
 		answer(s, false);
+		if (op == HV_VSS_OP_THAW)
+			ledger_thaw_without_freeze(&s->ledger, request);
 	}
 }
 
@@ -274,6 +300,7 @@ static void open_device(struct server *s)
 	s->retry = err ? s->freezer.ops->now_us() + RETRY_US : 0;
 	if (!err) {
 		set_limits(s);
+		ledger_device(&s->ledger, &s->device);
 		log_msg(LOG_INFO, "serving %s (driver %s%s)", s->device.path,
 			s->device.driver[0] ? s->device.driver : "unknown",
 			device_guard(&s->device) ? ", with its guard" : ", without a guard");
@@ -395,6 +422,7 @@ static void step(struct server *s)
 		s->queued = false;
 		dispatch(s, &s->next);
 	}
+	ledger_tick(&s->ledger, &s->freezer, s->busy || s->queued);
 }
 
 static int build(void *ctx, struct fsset *set)
@@ -452,6 +480,7 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 		.source = &s.source,
 		.ops = &sysops_real,
 		.pool = s.pool,
+		.record = record,
 		.report = report,
 		.ctx = &s,
 	};
@@ -460,10 +489,12 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 	};
 	hooks_init(&s.hooks);
 	hooks_clean_up(&s.hooks);
+	ledger_start(&s.ledger, o->run_dir);
 	notify_send(notify, "READY=1");
 	while (!(s.finished || (s.stop && !s.queued)) || !is_idle(&s))
 		step(&s);
 	device_close(&s.device);
+	ledger_stop(&s.ledger);
 	/* With a call that hangs in the kernel something may yet become frozen. */
 	if (!s.freezer.stuck)
 		guardian_stop(leftover);

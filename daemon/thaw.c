@@ -4,7 +4,7 @@
 
 #include "fsjob.h"
 #include "log.h"
-#include "thaw.h"
+#include "phases.h"
 
 /**
  * thaw_next() - submit the next thaw
@@ -58,9 +58,10 @@ void thaw_done(struct freezer *f, struct target *t)
 	t->state = TARGET_THAWED;
 	if (t->thaw_result) {
 		f->failed = true;
-		log_msg(LOG_ERR, "%s: %s", t->path,
-			t->thaw_result == -EINVAL ? "was thawed by somebody else" :
-			f->set->guard ? "was thawed by the kernel" : strerror(-t->thaw_result));
+		t->note = t->thaw_result == -EINVAL ? "was thawed by somebody else" :
+			  f->set->guard ? "was thawed by the kernel" : "cannot be thawed";
+		fsset_blame(f->why, LOG_ERR, t->path, "%s (%s)", t->note,
+			    strerror(-t->thaw_result));
 	}
 	f->patience = 0;
 	if (f->state == FREEZER_THAW)
@@ -81,7 +82,8 @@ void thaw_give_up(struct freezer *f)
 		if (!job_pending(&t->undo))
 			freezer_submit(f, &t->undo, fsjob_thaw);	/* better late than never */
 		if (job_abandon(&t->undo)) {
-			log_msg(LOG_CRIT, "%s: the thaw has not come back", t->path);
+			t->note = "the thaw has not come back";
+			fsset_blame(f->why, LOG_CRIT, t->path, "%s", t->note);
 			t->state = TARGET_STUCK;
 		} else {
 			t->state = TARGET_THAWED;

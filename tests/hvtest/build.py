@@ -48,6 +48,7 @@ def module(suite: str) -> Path:
     files = [p for top in sources for p in sorted(top.rglob("*"))
              if p.is_file() and (p.suffix in (".c", ".h") or p.name in ("Kbuild", "Makefile"))
              and not p.name.endswith(".mod.c")]
+    files.append(cache.TOP / "dkms.conf")       # which has the version
 
     def make(place: Path) -> None:
         # Beneath the build root, where its compiler sees it.
@@ -79,6 +80,7 @@ def daemon() -> Path:
     sources = [cache.TOP / "daemon", cache.TOP / "include"]
     files = [p for top in sources for p in sorted(top.rglob("*"))
              if p.is_file() and (p.suffix in (".c", ".h") or p.name == "Makefile")]
+    files.append(cache.TOP / "dkms.conf")       # which has the version
 
     def make(place: Path) -> None:
         cache.need("gcc", "make", "libc6-dev", "libmount-dev", "pkgconf")

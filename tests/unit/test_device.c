@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/device.c daemon/fsset.c daemon/uncover.c daemon/mountview.c daemon/mounts.c
-// Sources: daemon/order.c daemon/blockdev.c daemon/fstypes.c
+// Sources: daemon/device.c daemon/driver.c daemon/fsset.c daemon/uncover.c daemon/mountview.c
+// Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
 // Libraries: mount
 /* The device protocol against a driver that is played here, call by call. */
 #include <errno.h>
@@ -35,6 +35,13 @@ static struct {
 void log_msg(int priority, const char *fmt, ...)
 {
 	(void)priority;
+	(void)fmt;
+}
+
+void log_mount(int priority, const char *mount, const char *fmt, ...)
+{
+	(void)priority;
+	(void)mount;
 	(void)fmt;
 }
 

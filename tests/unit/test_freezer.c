@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/freezer.c daemon/thaw.c daemon/fsjob.c daemon/fsset.c daemon/uncover.c
-// Sources: daemon/summary.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
+// Sources: daemon/freezer.c daemon/thaw.c daemon/sync.c daemon/fsjob.c daemon/fsset.c daemon/uncover.c
+// Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
 // Sources: daemon/fstypes.c
 // Libraries: mount
 /*
@@ -16,6 +16,7 @@
 #include "freezer.h"
 #include "hv_vss.h"
 #include "log.h"
+#include "record.h"
 #include "test.h"
 
 #define FS		4	/* file systems; descriptors FD .. FD + FS - 1 */
@@ -36,6 +37,9 @@ static struct {
 	int fail_with;			/* ... fails so */
 	char fail_call;			/* or: this call ... */
 	int fail_fs;			/* ... on this file system, always */
+	int64_t sync_time[8];		/* of each round; on the first file system */
+	struct record record;		/* of what ended last */
+	unsigned int records;
 	char hang_call;			/* the worker doesn't come back from this call ... */
 	int hang_fs;			/* ... on this file system */
 	bool deliver_late;		/* jobs run, but their results stay in the queue */
@@ -59,6 +63,13 @@ static struct {
 void log_msg(int priority, const char *fmt, ...)
 {
 	(void)priority;
+	(void)fmt;
+}
+
+void log_mount(int priority, const char *mount, const char *fmt, ...)
+{
+	(void)priority;
+	(void)mount;
 	(void)fmt;
 }
 
@@ -117,6 +128,8 @@ static int call(char what, int fd)
 
 static int fake_sync(int fd)
 {
+	if (fd == FD)
+		m.now += m.sync_time[m.freezer.round];
 	return call('S', fd);
 }
 
@@ -204,6 +217,14 @@ static void on_report(void *ctx, enum freezer_event event)
 	m.reported[m.reports++] = event;
 }
 
+static void on_record(void *ctx, const struct freezer *f)
+{
+	(void)ctx;
+	record_free(&m.record);
+	record_fill(&m.record, f);
+	m.records++;
+}
+
 static void deliver(void)
 {
 	for (unsigned int i = 0; i < m.finished; i++)
@@ -251,6 +272,7 @@ static void begin(bool check)
 static int setup(void **state)
 {
 	(void)state;
+	record_free(&m.record);
 	memset(&m, 0, sizeof(m));
 	m.now = 1000 * SECOND;
 	m.config = (struct freezer_config){
@@ -260,6 +282,7 @@ static int setup(void **state)
 	m.source = (struct freezer_source){ .build = fake_build, .verify = fake_verify };
 	m.freezer = (struct freezer){
 		.config = &m.config, .source = &m.source, .ops = &ops, .report = on_report,
+		.record = on_record,
 	};
 	return 0;
 }
@@ -409,6 +432,113 @@ static void foreign_freeze_fails_and_is_left_alone(void **state)
 	assert_reported(1, FREEZER_FAILED);
 	assert_string_equal(m.calls, "S0S1S2S3F0F1F1F1F1F1T0");
 	assert_int_equal(m.thaws[1], 0);
+	assert_clean();
+}
+
+static void foreign_freeze_may_be_skipped(void **state)
+{
+	(void)state;
+	m.config.skip_foreign = true;
+	m.fail_call = 'F';
+	m.fail_fs = 1;
+	m.fail_with = -EBUSY;
+	begin(false);
+	assert_reported(1, FREEZER_FREEZE_OK);
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(2, FREEZER_THAW_OK);
+	assert_string_equal(m.calls, "S0S1S2S3F0F1F1F1F1F1F2F3T3T2T0");
+	assert_int_equal(m.record.fs[1].action, RECORD_SYNCED);
+	assert_string_equal(m.record.fs[1].reason, "somebody else has frozen it");
+	assert_clean();
+}
+
+static void writing_out_is_repeated_while_it_pays(void **state)
+{
+	static const struct {
+		int64_t time[8];
+		unsigned int rounds;
+	} cases[] = {
+		{ { 100000 }, 1 },				/* short */
+		{ { 4000000, 100000 }, 2 },
+		{ { 4000000, 2000000, 1000000, 10000 }, 4 },
+		{ { 4000000, 3500000, 1000 }, 2 },		/* hardly any better */
+		{ { 4000000, 5000000, 1000 }, 2 },
+		{ { 16000000, 8000000, 4000000, 2000000, 1000000, 1000 }, 5 },	/* enough */
+		{ { 51000000, 1000 }, 1 },			/* not twice in the time allowed */
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		setup(state);
+		memcpy(m.sync_time, cases[i].time, sizeof(m.sync_time));
+		begin(false);
+		assert_reported(1, FREEZER_FREEZE_OK);
+		for (unsigned int r = 0; r < cases[i].rounds; r++)
+			assert_memory_equal(m.calls + 8 * r, "S0S1S2S3", 8);
+		assert_string_equal(m.calls + 8 * cases[i].rounds, "F0F1F2F3");
+		freezer_thaw(&m.freezer);
+		work();
+		assert_reported(2, FREEZER_THAW_OK);
+		assert_clean();
+	}
+}
+
+static void writing_out_has_a_budget(void **state)
+{
+	(void)state;
+	m.config.sync_us = 10 * SECOND;
+	m.hang_call = 'S';
+	m.hang_fs = 3;
+	begin(false);
+	pass(9 * SECOND);
+	assert_int_equal(m.reports, 0);
+	assert_int_equal(freezer_deadline(&m.freezer), m.now + SECOND);
+	pass(SECOND);
+	assert_reported(1, FREEZER_FAILED);
+	assert_string_equal(m.record.reason,
+			    "/x: writing out was not done within the time allowed");
+	assert_string_equal(m.calls, "S0S1S2");
+	come_back();
+	assert_clean();
+}
+
+static void record_tells_what_happened(void **state)
+{
+	(void)state;
+	m.sync_time[0] = 70000;
+	begin(false);
+	pass(3 * SECOND);
+	freezer_thaw(&m.freezer);
+	work();
+	assert_int_equal(m.records, 1);
+	assert_int_equal(m.record.sync_us, 70000);
+	assert_int_equal(m.record.held_us, 3 * SECOND);
+	assert_int_equal(m.record.n, FS);
+	assert_int_equal(m.record.fs[0].action, RECORD_FROZEN);
+	assert_int_equal(m.record.fs[0].sync_us, 70000);
+	assert_string_equal(m.record.reason, "");
+	/* A failure names its reason and the file system. */
+	m.fail_call = 'F';
+	m.fail_fs = 2;
+	m.fail_with = -EIO;
+	begin(false);
+	assert_int_equal(m.records, 2);
+	assert_string_equal(m.record.reason, "/x: cannot be frozen: Input/output error");
+	assert_int_equal(m.record.fs[1].action, RECORD_FROZEN);
+	assert_int_equal(m.record.fs[2].action, RECORD_FAILED);
+	assert_int_equal(m.record.fs[3].action, RECORD_UNTOUCHED);
+	/* So does a freeze that was thawed by somebody else. */
+	m.fail_call = 'T';
+	m.fail_fs = 1;
+	m.fail_with = -EINVAL;
+	begin(false);
+	m.frozen[1]--, m.thaws[1]++;
+	freezer_thaw(&m.freezer);
+	work();
+	assert_int_equal(m.records, 3);
+	assert_string_equal(m.record.reason,
+			    "/x: was thawed by somebody else (Invalid argument)");
+	assert_int_equal(m.record.fs[1].action, RECORD_FAILED);
 	assert_clean();
 }
 
@@ -698,6 +828,13 @@ static void abort_at_every_point(void **state)
 	}
 }
 
+static int clean_up(void **state)
+{
+	(void)state;
+	record_free(&m.record);
+	return 0;
+}
+
 #define PLAIN(f)	cmocka_unit_test_setup(f, setup)
 #define GUARD(f)	{ #f "_guard", f, setup_guard, teardown_guard, NULL }
 
@@ -713,6 +850,10 @@ int main(void)
 		PLAIN(failed_freeze_is_undone_in_reverse),
 		GUARD(failed_freeze_is_disarmed),
 		PLAIN(foreign_freeze_fails_and_is_left_alone),
+		PLAIN(foreign_freeze_may_be_skipped),
+		PLAIN(writing_out_is_repeated_while_it_pays),
+		PLAIN(writing_out_has_a_budget),
+		PLAIN(record_tells_what_happened),
 		PLAIN(unsupported_is_written_out_only),
 		PLAIN(unsupported_fails_if_strict),
 		PLAIN(foreign_thaw_fails_the_thaw),
@@ -738,5 +879,5 @@ int main(void)
 		GUARD(abort_at_every_point),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, clean_up);
 }

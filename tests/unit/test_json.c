@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: daemon/json.c
-/* Whatever names there are: valid JSON. With HV_VSS_JSON_OUT a sample goes there, for test_json.py. */
+/* Names of all kinds become valid JSON. $HV_VSS_JSON_OUT gets a sample, for test_json.py. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The freezer's way back: used by freezer.c only, which has the rest of the state machine. */
-#ifndef HV_VSS_THAW_H
-#define HV_VSS_THAW_H
+/* The freezer's parts, for each other only: freezer.c has the state machine. */
+#ifndef HV_VSS_PHASES_H
+#define HV_VSS_PHASES_H
 
 #include "freezer.h"
 
+/* sync.c */
+void sync_begin(struct freezer *f);
+void sync_done(struct freezer *f, struct target *t);
+
+/* thaw.c */
 void thaw_begin(struct freezer *f, enum freezer_event goal);
 void thaw_next(struct freezer *f);
 void thaw_done(struct freezer *f, struct target *t);
 void thaw_give_up(struct freezer *f);
 
 /* freezer.c */
+void freezer_begin_freeze(struct freezer *f);
+void freezer_fail(struct freezer *f, int err);
 void freezer_thawed(struct freezer *f);
 
 static inline bool job_pending(const struct job *job)
