@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 #   make demo                  back up a guest on the emulated Hyper-V host and tell the story
+#   make bench                 the stock stack and ours compared; table and picture
 #   make check                 run all tests; ends with "N passed, N failed, N skipped"
 #   make module KDIR=<tree>    src/hv_vss.ko for that kernel build tree
 #   make daemon                daemon/hv-vss-daemon
@@ -32,7 +33,7 @@ TESTPYTHON	?= /usr/bin/python3
 
 .PHONY: all module daemon uninstall
 .PHONY: install install-dkms-source install-takeover install-daemon
-.PHONY: check demo soak dist clean version
+.PHONY: bench check demo soak dist clean version
 
 all: daemon
 ifneq ($(RUNNING_KDIR),)
@@ -140,6 +141,11 @@ demo:
 # Thousands of backups in one boot, every tenth with a fault.
 soak:
 	HV_VSS_SOAK=$(or $(BACKUPS),2000) tests/check -s tests/system/test_soak.py
+
+# About half an hour, on two idle cores. HV_VSS_BENCH_RUNS=10 of each stack; HV_VSS_BENCH_ONLY="idle
+# dirty" for some of the workloads; results go to HV_VSS_BENCH_OUT, by default in the cache.
+bench:
+	tests/bench/run
 
 # The same commit gives the same bytes.
 dist:
