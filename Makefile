@@ -17,6 +17,7 @@ libdir		?= $(prefix)/lib
 helperdir	?= $(prefix)/lib/$(NAME)
 mandir		?= $(prefix)/share/man
 hooksdir	?= $(prefix)/share/$(NAME)/hooks
+sysconfdir	?= /etc
 usrsrcdir	?= $(prefix)/src
 udevdir		?= $(libdir)/udev/rules.d
 modprobedir	?= $(libdir)/modprobe.d
@@ -97,6 +98,7 @@ install-takeover:
 
 install-daemon: daemon
 	$(call daemon_files,put)
+	$(INSTALL) -d -m 755 "$(DESTDIR)$(sysconfdir)/$(NAME)/hooks.d"
 
 # With DESTDIR only files are put in place; otherwise the module is built, and takes over.
 install: install-daemon install-takeover install-dkms-source
@@ -124,6 +126,7 @@ endif
 	rm -rf "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)"
 	$(call module_files,drop)
 	$(call daemon_files,drop)
+	-rmdir "$(DESTDIR)$(sysconfdir)/$(NAME)/hooks.d" "$(DESTDIR)$(sysconfdir)/$(NAME)"
 	rmdir "$(DESTDIR)$(hooksdir)" "$(DESTDIR)$(prefix)/share/$(NAME)"
 	rmdir "$(DESTDIR)$(helperdir)" "$(DESTDIR)$(unitdir)/hypervvssd.service.d" \
 		"$(DESTDIR)$(unitdir)/hv_vss_daemon.service.d"

@@ -69,6 +69,21 @@ static const char *distrust_parents(char *path, uid_t owner)
 	return NULL;
 }
 
+/* Where a path leads is one thing; who can make it lead to elsewhere is another. */
+static const char *distrust_way(const char *path, uid_t owner)
+{
+	char dir[PATH_MAX], real[PATH_MAX + 2];
+	const char *slash = strrchr(path, '/');
+
+	if (!slash || slash - path >= PATH_MAX)
+		return "it is not an absolute path";
+	snprintf(dir, sizeof(dir), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	if (!realpath(dir, real))
+		return strerror(errno);
+	strcat(real, "/");
+	return distrust_parents(real, owner);
+}
+
 /**
  * hooklist_distrusts() - may this program be run with root's rights?
  * @path: a program, or a symbolic link to one
@@ -94,7 +109,7 @@ const char *hooklist_distrusts(const char *path, uid_t owner)
 		return "it is not owned by root";
 	if (others_write(&st, owner))
 		return "others can write to it";
-	return distrust_parents(real, owner);
+	return distrust_way(path, owner) ?: distrust_parents(real, owner);
 }
 
 /* Not executable is how a hook is switched off. */

@@ -139,6 +139,11 @@ static void links_lead_to_what_is_judged(void **state)
 	assert_int_equal(symlink("closed/a", in_dir("good")), 0);
 	assert_int_equal(symlink("nowhere", in_dir("dangling")), 0);
 	expect_list("good ", 2);
+	/* Others could make a link lead to something else of root's. */
+	assert_int_equal(symlink("../closed/a", in_dir("open/link")), 0);
+	assert_non_null(hooklist_distrusts(in_dir("open/link"), geteuid()));
+	assert_int_equal(symlink("open", in_dir("way")), 0);
+	assert_non_null(hooklist_distrusts(in_dir("way/link"), geteuid()));
 	/* In a sticky directory like /tmp nobody else can put another one in its place. */
 	assert_int_equal(chmod(in_dir("open"), 01777), 0);
 	expect_list("bad good ", 1);

@@ -74,6 +74,31 @@ static void values_arrive(void **state)
 	assert_null(o.plan.policy.include[1]);
 }
 
+static void hooks_are_chosen(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(""), -1);
+	assert_string_equal(o.hooks.where, "/etc/hv-vss/hooks.d");
+	assert_string_equal(o.hooks.run_dir, "/run/hv-vss");
+	assert_int_equal(o.hooks.timeout_us, 30000000);
+	assert_true(o.hooks.optional && !o.hooks.keep_going);
+	assert_int_equal(parse("--hooks=/h --hook-timeout=5 --hook-failure=continue --run-dir=/r"),
+			 -1);
+	assert_string_equal(o.hooks.where, "/h");
+	assert_string_equal(o.hooks.run_dir, "/r");
+	assert_int_equal(o.hooks.timeout_us, 5000000);
+	assert_true(!o.hooks.optional && o.hooks.keep_going);
+	assert_int_equal(parse("--hook-failure=continue --hook-failure=fail --hooks=none"), -1);
+	assert_null(o.hooks.where);
+	assert_false(o.hooks.keep_going);
+	assert_int_equal(parse("--hook-runner"), -1);
+	assert_int_equal(o.action, ACTION_HOOK_RUNNER);
+	assert_int_equal(parse("--hooks=relative"), EXIT_USAGE);
+	assert_int_equal(parse("--hooks="), EXIT_USAGE);
+	assert_int_equal(parse("--hook-timeout=0"), EXIT_USAGE);
+	assert_int_equal(parse("--hook-failure=maybe"), EXIT_USAGE);
+}
+
 static void actions(void **state)
 {
 	(void)state;
@@ -111,6 +136,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(values_arrive),
+		cmocka_unit_test(hooks_are_chosen),
 		cmocka_unit_test(actions),
 		cmocka_unit_test(wrong_ones_are_refused),
 	};
