@@ -30,6 +30,7 @@ struct client {
 	pid_t child;
 	const char *name;		/* of the command */
 	char text[100];			/* its arguments */
+	char second[64];
 	unsigned long number[2];
 };
 
@@ -44,7 +45,6 @@ static void say(const struct client *c, long result)
 		printf("%s -%s\n", c->name, strerrorname_np(errno));
 	else
 		printf("%s %ld\n", c->name, result);
-	fflush(stdout);
 }
 
 /* The file */
@@ -185,7 +185,6 @@ static void print_read(const struct client *c, const unsigned char *b, ssize_t n
 	memcpy(&frame, b, (size_t)n < sizeof(frame) ? (size_t)n : sizeof(frame));
 	printf("%s %zd op=%u cookie=%u arg=%u revents=%x\n", c->name, n, frame.op, frame.cookie,
 	       frame.arg, (unsigned int)revents);
-	fflush(stdout);
 }
 
 /* read [MS [BYTES]]: wait that long for something to read, 5 s by default. */
@@ -262,6 +261,7 @@ static void *read_thread(void *arg)
 
 	c->name = "read";
 	print_read(c, b, n, 0);
+	fflush(stdout);
 	return NULL;
 }
 
@@ -354,7 +354,17 @@ static void do_fs(struct client *c)
 	close(fd);
 }
 
+/* put PATH TEXT: into a file of sysfs */
+static void do_put(struct client *c)
+{
+	int fd = open(c->text, O_WRONLY | O_CLOEXEC);
+
+	say(c, fd < 0 ? -1 : write(fd, c->second, strlen(c->second)));
+	close(fd);
+}
+
 static const struct command commands[] = {
+	{ "put", do_put },
 	{ "open", do_open }, { "close", do_close }, { "dup", do_dup }, { "fork", do_fork },
 	{ "userns", do_userns }, { "setuid", do_setuid },
 	{ "sendfd", do_sendfd }, { "bindfd", do_bindfd }, { "recvfd", do_recvfd },
@@ -366,16 +376,47 @@ static const struct command commands[] = {
 	{ "armhole", do_armhole }, { "ioctl", do_ioctl }, { "freeze", do_fs }, { "thaw", do_fs },
 };
 
+static int run(struct client *c, const char *line);
+
+/*
+ * fail N COMMAND...: the N-th allocation that the kernel makes for the command fails. A second line
+ * says how many there were too few: 0 if one has failed.
+ */
+static int run_failing(struct client *c, const char *line)
+{
+	char left[24] = "";
+	int fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC), ret;
+
+	snprintf(left, sizeof(left), "%lu", c->number[0]);
+	if (fd < 0 || write(fd, left, strlen(left)) < 0) {
+		c->name = "fail";
+		say(c, -1);
+		return 0;
+	}
+	ret = run(c, line);
+	memset(left, 0, sizeof(left));
+	/* The number is what this very thread has left. */
+	if (pread(fd, left, sizeof(left) - 1, 0) < 0 || pwrite(fd, "0", 1, 0) < 0)
+		ret = -1;
+	close(fd);
+	printf("left %d\n", atoi(left));
+	return ret;
+}
+
 /* A command's words: the first argument as text; it and what follows as numbers, too. */
 static int run(struct client *c, const char *line)
 {
-	char name[32] = "", second[32] = "", third[32] = "";
+	char name[32] = "";
+	int n = 0;
 
 	c->text[0] = '\0';
-	if (sscanf(line, "%31s %99s %31s %31s", name, c->text, second, third) < 1)
+	c->second[0] = '\0';
+	if (sscanf(line, "%31s %n%99s %63s", name, &n, c->text, c->second) < 1)
 		return -1;
 	c->number[0] = strtoul(c->text, NULL, 0);
-	c->number[1] = strtoul(second, NULL, 0);
+	c->number[1] = strtoul(c->second, NULL, 0);
+	if (!strcmp(name, "fail"))
+		return run_failing(c, line + n + strcspn(line + n, " "));
 	/* After a path, or something like it, the first number comes second. */
 	if (c->text[0] && !strchr("0123456789-", c->text[0]))
 		c->number[0] = c->number[1];
@@ -400,10 +441,9 @@ int main(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	c.hole = mmap(NULL, 65536, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	while (fgets(line, sizeof(line), stdin)) {
-		if (run(&c, line)) {
+		if (run(&c, line))
 			printf("? %s", line);
-			fflush(stdout);
-		}
+		fflush(stdout);
 	}
 	return 0;
 }

@@ -65,6 +65,7 @@ class Rig:
         self.hold = TIMEOUTS["hold"] * self.scale / 1000
         self._last: Command | None = None       # the daemon, also after its end
         self._kmsg_begin = 0
+        self._installed = False
 
     def set_up(self, file_systems: tuple[str, ...] = images.FILE_SYSTEMS) -> None:
         self.agent.run("/sbin/modprobe", "dm-mod")
@@ -104,8 +105,9 @@ class Rig:
         """Start the daemon with a fault in it; returns when it serves the host."""
         ours = self.stack.kind == OURS
         program = "/usr/sbin/hv-vss-daemon" if ours else "/usr/sbin/hv_vss_daemon"
-        if ours:
+        if ours and not self._installed:
             self.agent.put(program, build.daemon().read_bytes(), 0o755)
+            self._installed = True
         env = [f"HV_FAULT={fault}", f"LD_PRELOAD={FAULT_SO}"] if fault else []
         self._last = self.daemon = self.agent.start("env", *env, program, *(options if ours else ("-n",)))
         until(lambda: self.daemon.over or self.host.ask("hot_backup")["status"] == host.OK, 30,

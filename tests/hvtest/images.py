@@ -124,7 +124,7 @@ def _add_tools(archive: cpio.Archive, programs: Path) -> None:
                  "rmmod", "dd", "test", "mkdir", "rm", "cp", "mv", "ln", "readlink", "chmod",
                  "id", "env", "timeout", "usleep", "basename", "tr", "od", "printf", "pidof"):
         archive.link(f"hvtest/bin/{name}", "busybox")
-    for name in ("writer", "dbwriter", "vssclient", "vssfuzz"):
+    for name in ("writer", "dbwriter", "vssclient", "vssfuzz", "permit"):
         archive.file(f"hvtest/bin/{name}", programs / name, 0o755)
 
 

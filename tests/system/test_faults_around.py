@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The fault matrix, continued: what others do to the guest around a backup. Log readers and file
+access listeners that wait for a frozen disk themselves, freezes by others, mounts, little memory,
+a disk that fails for a while."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hvtest import build, faults, host
+from hvtest.agent import until
+
+DAEMON = "/usr/sbin/hv-vss-daemon"
+SCRATCH = "/data/scratch"
+
+
+def backup(rig: faults.Rig, fault: str, between=lambda: None) -> tuple[str, str]:
+    """FREEZE, something, THAW: recorded; what the host was told."""
+    freeze = rig.host.ask("freeze")
+    between()
+    time.sleep(0.3)
+    thaw = rig.host.ask("thaw")
+    seconds = rig.thawed_after(rig.now(), timeout=10 * rig.scale)
+    rig.record(fault, freeze, thaw, seconds)
+    assert seconds <= rig.limit
+    return freeze["status"], thaw["status"]
+
+
+def start_by(rig: faults.Rig, script: str) -> None:
+    """Start the daemon by a shell script that names it $DAEMON."""
+    rig.agent.put(DAEMON, build.daemon().read_bytes(), 0o755)
+    command = rig.agent.start("sh", "-c", f"DAEMON={DAEMON}; {script}")
+    until(lambda: command.over or rig.host.ask("hot_backup")["status"] == host.OK, 30,
+          "the daemon serves", interval=0.1)
+    assert not command.over, command.err
+
+
+def stop_by_name(rig: faults.Rig) -> None:
+    rig.agent.shell("kill $(pidof hv-vss-daemon)")
+    until(lambda: rig.agent.try_run("pidof", "hv-vss-daemon").status, 20, "the daemon has ended")
+
+
+def test_log_goes_to_a_frozen_disk(rig: faults.Rig) -> None:
+    """As with a syslog or journal that writes to /var: it stands still until the thaw."""
+    start_by(rig, "$DAEMON --verbose 2>&1 | while read -r line; do "
+                  "echo \"$line\" >> /data/ext4/syslog; sync; done")
+    assert backup(rig, "syslog writes to a frozen disk") == (host.OK, host.OK)
+    stop_by_name(rig)
+    assert "backup ok" in rig.agent.run("cat", "/data/ext4/syslog")
+
+
+def test_nobody_reads_the_log(rig: faults.Rig) -> None:
+    """The pipe is full, and its reader sleeps."""
+    rig.agent.shell("rm -f /run/pipe; /usr/bin/mkfifo /run/pipe")
+    reader = rig.agent.start("sh", "-c", "exec 3<>/run/pipe; "
+                                         "/bin/dd if=/dev/zero of=/run/pipe bs=4k count=99 "
+                                         "oflag=nonblock 2>/dev/null; echo full; exec sleep 600")
+    reader.wait_output("full")
+    start_by(rig, "exec $DAEMON --verbose 2>/run/pipe")
+    assert backup(rig, "nobody reads the log") == (host.OK, host.OK)
+    rig.agent.shell("kill $(pidof hv-vss-daemon)")
+    time.sleep(3 * rig.scale)
+    reader.kill(9)
+    until(lambda: rig.agent.try_run("pidof", "hv-vss-daemon").status, 20, "the daemon has ended")
+
+
+@pytest.mark.parametrize("how", ["thawed by the host", "killed"])
+def test_listener_that_lives_on_a_frozen_file_system(rig: faults.Rig, how: str) -> None:
+    """A virus scanner holds up every open() until it has logged it, which it can't while frozen."""
+    daemon = rig.start()
+    listener = rig.agent.start("permit", "/data/xfs/permit.log", "/", "/data/ext4", "/data/btrfs")
+    listener.wait_output("watching")
+    try:
+        if how == "killed":
+            freeze = rig.host.ask("freeze")
+            daemon.kill(9)
+            died = daemon.wait().end
+            rig.daemon = None
+            seconds = rig.thawed_after(died)
+            thaw = rig.host.ask("thaw")
+            rig.record("SIGKILL while a fanotify listener is frozen", freeze, thaw, seconds)
+            assert (freeze["status"], thaw["status"]) == (host.OK, host.FAIL)
+            assert seconds <= rig.limit
+        else:
+            opened = []
+
+            def open_something() -> None:
+                opened.append(rig.agent.start("/bin/cat", "/data/ext4/records/0"))
+
+            assert backup(rig, "fanotify listener lives on a frozen file system",
+                          open_something) == (host.OK, host.OK)
+            opened[0].wait()
+            rig.end()
+    finally:
+        listener.kill(9)
+        listener.wait()
+
+
+@contextmanager
+def scratch(rig: faults.Rig, table: str = "0 {sectors} linear {loop} 0") -> Iterator[str]:
+    """A small ext4 on device-mapper, not yet mounted; the loop device beneath."""
+    agent, sectors = rig.agent, 48 * 2048
+    agent.run("/sbin/modprobe", "loop")
+    agent.run("mkdir", "-p", SCRATCH)
+    agent.shell("dd if=/dev/zero of=/run/around bs=1M count=48 2>/dev/null")
+    loop = agent.run("/sbin/losetup", "--find", "--show", "/run/around").strip()
+    agent.run("/sbin/mkfs.ext4", "-q", "-F", loop)
+    rig.dm("around", table.format(sectors=sectors, loop=loop))
+    try:
+        yield loop
+    finally:
+        while agent.try_run("/bin/mountpoint", "-q", SCRATCH).status == 0:
+            agent.run("/bin/umount", SCRATCH)
+        agent.run("/sbin/dmsetup", "remove", "--noudevsync", "--retry", "around")
+        agent.run("/sbin/losetup", "-d", loop)
+        agent.run("rm", "/run/around")
+
+
+def test_mount_while_frozen(rig: faults.Rig) -> None:
+    """What comes later is not part of it: neither frozen nor thawed."""
+    rig.start()
+    with scratch(rig):
+        def mount() -> None:
+            rig.agent.run("/bin/mount", "/dev/mapper/around", SCRATCH)
+            rig.agent.run("touch", f"{SCRATCH}/not-frozen")
+
+        assert backup(rig, "mount while frozen", mount) == (host.OK, host.OK)
+        rig.end()
+
+
+def test_umount_while_frozen(rig: faults.Rig) -> None:
+    rig.start()
+    with scratch(rig):
+        rig.agent.run("/bin/mount", "/dev/mapper/around", SCRATCH)
+
+        def umount() -> None:
+            assert rig.agent.try_run("/bin/umount", SCRATCH).status != 0, "it is in use"
+
+        assert backup(rig, "umount while frozen", umount) == (host.OK, host.OK)
+        rig.end()
+        rig.agent.run("touch", f"{SCRATCH}/after", timeout=5)
+
+
+def test_mount_while_freezing_is_frozen_too(rig: faults.Rig) -> None:
+    """Or the freeze fails; a file system that is left out is not."""
+    rig.start(f"fifreeze-after:2=sleep-{1000 * rig.scale}")
+    with scratch(rig):
+        sent = rig.host.send("freeze")
+        time.sleep(0.5 * rig.scale)
+        rig.agent.run("/bin/mount", "/dev/mapper/around", SCRATCH)
+        freeze = rig.host.answer(sent)
+        if freeze["status"] == host.OK:
+            rig.guest.frozen([SCRATCH])
+        thaw = rig.host.ask("thaw")
+        seconds = rig.thawed_after(rig.now())
+        rig.record("mount while freezing", freeze, thaw, seconds)
+        assert freeze["status"] == thaw["status"]
+        assert seconds <= rig.limit
+        rig.end()
+        rig.guest.writable([SCRATCH])
+
+
+def test_freeze_by_somebody_else_during_ours(rig: faults.Rig) -> None:
+    """They are faster with one file system: ours fails and leaves theirs alone."""
+    rig.start(f"fifreeze-after:1=sleep-{1500 * rig.scale}")
+    sent = rig.host.send("freeze")
+    time.sleep(0.5 * rig.scale)
+    rig.agent.run("/sbin/fsfreeze", "-f", "/data/ext4")
+    begun = rig.now()
+    ext4 = rig.writers.pop("ext4")
+    try:
+        freeze = rig.host.answer(sent)
+        seconds = rig.thawed_after(begun + 1.5 * rig.scale)
+        thaw = rig.host.ask("thaw")
+        last = ext4.last
+        time.sleep(0.5)
+        assert ext4.last == last, "a foreign freeze was ended"
+    finally:
+        rig.writers["ext4"] = ext4
+        rig.agent.run("/sbin/fsfreeze", "-u", "/data/ext4")
+    rig.record("frozen by somebody else during the freeze", freeze, thaw,
+               f"{seconds:.2f} (theirs: untouched)")
+    assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL)
+    assert seconds <= rig.limit
+
+
+def test_freeze_by_somebody_else_while_frozen(rig: faults.Rig) -> None:
+    """The kernel refuses them."""
+    rig.start()
+
+    def freeze() -> None:
+        assert rig.agent.try_run("/sbin/fsfreeze", "-f", "/data/xfs").status != 0
+
+    assert backup(rig, "FIFREEZE by somebody else while frozen", freeze) == (host.OK, host.OK)
+
+
+def test_memory_is_scarce_in_the_control_group(rig: faults.Rig) -> None:
+    """Not a page more than it has, while it freezes: it needs none, or dies and is thawed."""
+    daemon = rig.start()
+    group = "/sys/fs/cgroup/scarce"
+    rig.agent.shell("mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup; "
+                    "echo +memory > /sys/fs/cgroup/cgroup.subtree_control; "
+                    f"mkdir -p {group}; echo {daemon.pid} > {group}/cgroup.procs; "
+                    f"cat {group}/memory.current > {group}/memory.max; "
+                    f"echo 0 > {group}/memory.high; echo 0 > {group}/memory.swap.max || true")
+    begun = rig.now()
+    freeze = rig.host.ask("freeze")
+    thaw = rig.host.ask("thaw")
+    seconds = rig.thawed_after(rig.now())
+    rig.guest.bad_kernel_lines()        # a report of the OOM killer has a call trace
+    rig.record("no memory in the control group", freeze, thaw, seconds)
+    assert rig.now() - begun < 60 * rig.scale
+    if thaw["status"] == host.OK:
+        assert freeze["status"] == host.OK
+    assert seconds <= rig.limit
+    if daemon.over:
+        rig.daemon = None
+    else:
+        rig.agent.shell(f"echo max > {group}/memory.high; echo max > {group}/memory.max")
+
+
+def test_disk_that_fails_for_a_while(rig: faults.Rig) -> None:
+    """Writes are I/O errors when it is to be frozen, and work again later (dm-flakey)."""
+    rig.agent.run("/sbin/modprobe", "dm-flakey")
+    rig.start()
+    with scratch(rig):
+        rig.agent.run("/bin/mount", "/dev/mapper/around", SCRATCH)
+        rig.agent.shell(f"dd if=/dev/zero of={SCRATCH}/dirty bs=1M count=4 2>/dev/null")
+        loop = rig.agent.shell("/sbin/losetup -j /run/around").split(":", maxsplit=1)[0]
+
+        def table(text: str) -> None:
+            rig.agent.run("/sbin/dmsetup", "suspend", "--nolockfs", "around")
+            rig.agent.run("/sbin/dmsetup", "load", "around", "--table", f"0 {48 * 2048} {text}")
+            rig.agent.run("/sbin/dmsetup", "resume", "--noudevsync", "around")
+
+        table(f"flakey {loop} 0 0 600 1 error_writes")
+        begun = rig.now()
+        freeze = rig.host.ask("freeze")
+        seconds = rig.thawed_after(begun, timeout=15 * rig.scale)
+        thaw = rig.host.ask("thaw")
+        table(f"linear {loop} 0")
+        rig.record("writes of a disk fail during the freeze (dm-flakey)", freeze, thaw, seconds)
+        said = rig.end()
+    rig.guest.bad_kernel_lines()            # the I/O errors
+    assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL), said
+    assert SCRATCH in said, "the log does not name the file system"
+    assert seconds <= rig.limit + 2 * rig.scale
