@@ -32,14 +32,15 @@ static int read_line(char *buf, size_t size, const char *dir, const char *name)
 	return err;
 }
 
-static int walk_dir(const char *dir, int depth, blockdev_file_fn fn, void *arg);
+static int walk_dir(const char *dir, int depth, const struct blockdev_walk *walk);
 
-/* Every entry of <dir>/<sub> is a block device's directory, or a link to one. */
-static int walk_each(const char *dir, const char *sub, int depth, blockdev_file_fn fn, void *arg)
+/* Every entry of <dir>/<sub> is a block device's directory, or a link to one: their number. */
+static int walk_each(const char *dir, const char *sub, int depth,
+		     const struct blockdev_walk *walk)
 {
 	char path[PATH_MAX];
 	struct dirent *d;
-	int err = 0;
+	int err = 0, n = 0;
 	DIR *list;
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, sub) >= sizeof(path))
@@ -56,16 +57,18 @@ static int walk_each(const char *dir, const char *sub, int depth, blockdev_file_
 		    sizeof(entry))
 			err = -ENAMETOOLONG;
 		else
-			err = walk_dir(entry, depth + 1, fn, arg);
+			err = walk_dir(entry, depth + 1, walk);
+		n++;
 	}
 	closedir(list);
-	return err;
+	return err ? err : n;
 }
 
-static int walk_dir(const char *dir, int depth, blockdev_file_fn fn, void *arg)
+static int walk_dir(const char *dir, int depth, const struct blockdev_walk *walk)
 {
 	char path[PATH_MAX], file[PATH_MAX];
 	struct stat st;
+	dev_t disk;
 	int err;
 
 	if (depth > DEPTH_MAX)
@@ -74,36 +77,61 @@ static int walk_dir(const char *dir, int depth, blockdev_file_fn fn, void *arg)
 	if ((size_t)snprintf(path, sizeof(path), "%s/partition", dir) >= sizeof(path) - 16)
 		return -ENAMETOOLONG;
 	if (!stat(path, &st)) {
-		char *disk;
+		char *above;
 
 		snprintf(path, sizeof(path), "%s/..", dir);
 		/* Not "<link>/..": that would be right for the kernel, but long and unreadable. */
-		disk = realpath(path, NULL);
-		if (!disk)
+		above = realpath(path, NULL);
+		if (!above)
 			return -errno;
-		err = walk_dir(disk, depth + 1, fn, arg);
-		free(disk);
+		err = walk_dir(above, depth + 1, walk);
+		free(above);
 		return err;
 	}
 	err = read_line(file, sizeof(file), dir, "loop/backing_file");
 	if (!err)
-		return fn(arg, file);
+		return walk->file(walk->arg, file);
 	if (err != -ENOENT && err != -ENOTDIR)
 		return err;
-	return walk_each(dir, "slaves", depth, fn, arg);
+	err = walk_each(dir, "slaves", depth, walk);
+	if (err || !walk->disk)
+		return err < 0 ? err : 0;
+	err = blockdev_read_number(dir, &disk);
+	return err ? err : walk->disk(walk->arg, disk);
 }
 
 /**
- * blockdev_files() - find the files that a block device is made of
+ * blockdev_read_number() - the number of a block device
+ * @dir: its directory in sysfs
+ * @dev: set
+ * Return: 0 or a negative errno.
+ */
+int blockdev_read_number(const char *dir, dev_t *dev)
+{
+	unsigned int maj, min;
+	char line[32];
+	int err;
+
+	err = read_line(line, sizeof(line), dir, "dev");
+	if (err)
+		return err;
+	if (sscanf(line, "%u:%u", &maj, &min) != 2)
+		return -EPROTO;
+	*dev = makedev(maj, min);
+	return 0;
+}
+
+/**
+ * blockdev_walk() - find the files and disks that a block device is made of
  * @sysfs: where sysfs is mounted
  * @dev: the device
- * @fn: called with the backing file of each loop device at the bottom; not 0 ends the walk
- * @arg: for @fn
+ * @walk: called with the backing file of each loop device and with each disk at the bottom
  *
  * Follows partitions to their disk, and device mapper and MD devices to their members.
- * Return: 0 (also if the device is unknown to sysfs), what @fn returned, or a negative errno.
+ * Return: 0 (also if the device is unknown to sysfs), what one of @walk returned, or a negative
+ *	errno.
  */
-int blockdev_files(const char *sysfs, dev_t dev, blockdev_file_fn fn, void *arg)
+int blockdev_walk(const char *sysfs, dev_t dev, const struct blockdev_walk *walk)
 {
 	char dir[PATH_MAX];
 	struct stat st;
@@ -113,7 +141,7 @@ int blockdev_files(const char *sysfs, dev_t dev, blockdev_file_fn fn, void *arg)
 		return -ENAMETOOLONG;
 	if (stat(dir, &st))
 		return errno == ENOENT ? 0 : -errno;
-	return walk_dir(dir, 0, fn, arg);
+	return walk_dir(dir, 0, walk);
 }
 
 static int has_device(const char *devices, const char *number)
@@ -141,17 +169,16 @@ static int has_device(const char *devices, const char *number)
 }
 
 /**
- * blockdev_btrfs_files() - find the files below all devices of a btrfs
+ * blockdev_walk_btrfs() - find the files and disks below all devices of a btrfs
  * @sysfs: where sysfs is mounted
  * @source: path of one of its devices, from the mount table
- * @fn: as for blockdev_files()
- * @arg: for @fn
+ * @walk: as for blockdev_walk()
  *
  * A btrfs has an anonymous device number; its members are listed in sysfs by the file system's
  * UUID (kernel 3.14), in which the one named by the mount table is looked up.
- * Return: as for blockdev_files().
+ * Return: as for blockdev_walk().
  */
-int blockdev_btrfs_files(const char *sysfs, const char *source, blockdev_file_fn fn, void *arg)
+int blockdev_walk_btrfs(const char *sysfs, const char *source, const struct blockdev_walk *walk)
 {
 	char top[PATH_MAX], number[32];
 	struct dirent *d;
@@ -176,11 +203,11 @@ int blockdev_btrfs_files(const char *sysfs, const char *source, blockdev_file_fn
 		if (found < 0)
 			err = found;
 		else if (found)
-			err = walk_each(devices, ".", 0, fn, arg);
+			err = walk_each(devices, ".", 0, walk);
 	}
 	if (list)
 		closedir(list);
 	if (err || found)
-		return err;
-	return blockdev_files(sysfs, st.st_rdev, fn, arg);
+		return err < 0 ? err : 0;
+	return blockdev_walk(sysfs, st.st_rdev, walk);
 }

@@ -5,10 +5,15 @@
 
 #include <sys/types.h>
 
-/* @file is the path of a loop device's backing file, as the kernel spells it. */
-typedef int (*blockdev_file_fn)(void *arg, const char *file);
+/* What to do at the bottom; a negative errno from one of them ends the walk. */
+struct blockdev_walk {
+	int (*file)(void *arg, const char *file);	/* a loop device's, as the kernel spells it */
+	int (*disk)(void *arg, dev_t disk);		/* may be NULL */
+	void *arg;
+};
 
-int blockdev_files(const char *sysfs, dev_t dev, blockdev_file_fn fn, void *arg);
-int blockdev_btrfs_files(const char *sysfs, const char *source, blockdev_file_fn fn, void *arg);
+int blockdev_walk(const char *sysfs, dev_t dev, const struct blockdev_walk *walk);
+int blockdev_walk_btrfs(const char *sysfs, const char *source, const struct blockdev_walk *walk);
+int blockdev_read_number(const char *dir, dev_t *dev);
 
 #endif

@@ -13,6 +13,7 @@
 #include "array.h"
 #include "fsset.h"
 #include "log.h"
+#include "luns.h"
 #include "uncover.h"
 
 #define VERIFY_ROUNDS	5	/* of re-reading tables that keep changing */
@@ -232,7 +233,8 @@ int fsset_add(struct fsset *set, const struct mounts_fs *fs, int fd)
 	return t->path && t->type && t->source ? 0 : -ENOMEM;
 }
 
-static int read_plan(const struct fsset_config *config, struct mountview *view, struct mounts *m)
+static int read_plan(const struct fsset_config *config, struct mountview *view, struct mounts *m,
+		     char why[FSSET_WHY])
 {
 	int err;
 
@@ -241,6 +243,8 @@ static int read_plan(const struct fsset_config *config, struct mountview *view, 
 		err = mountview_read(view, m);
 	if (!err)
 		err = mounts_plan(m, &config->policy, config->sysfs);
+	if (!err && config->luns)
+		err = luns_select(m, config->luns, config->only_luns, config->sysfs, why);
 	return err;
 }
 
@@ -313,7 +317,7 @@ int fsset_build(void *arg, struct fsset *set)
 	struct mounts m = { 0 };
 	int err;
 
-	err = read_plan(config, &set->view, &m);
+	err = read_plan(config, &set->view, &m, set->why);
 	if (err)
 		fsset_blame(set->why, LOG_ERR, NULL, "cannot make a plan: %s", strerror(-err));
 	for (size_t i = 0; i < m.n && !err; i++)
@@ -361,7 +365,7 @@ int fsset_verify(void *arg, struct fsset *set)
 		int err;
 
 		mountview_close(&set->view);
-		err = read_plan(config, &set->view, &m);
+		err = read_plan(config, &set->view, &m, set->why);
 		covered = !err && covers(set, &m);
 		mounts_free(&m);
 		if (err)

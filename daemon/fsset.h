@@ -86,8 +86,11 @@ struct fsset {
 	void *owner;		/* the freezer */
 };
 
+struct luns;
+
 struct fsset_config {
 	struct mounts_policy policy;
+	const struct luns *luns;	/* the disks that the host has named; NULL: it has not */
 	bool own_namespace_only;
 	bool only_luns;		/* only what is on the disks that the host has named */
 	const char *sysfs;

@@ -266,7 +266,7 @@ static void add_entry(struct log_entry *e, const char *fmt, va_list ap)
 	format_text(e, fmt, ap);
 	pthread_mutex_lock(&log_ring.lock);
 	if (log_ring.backup)
-		journal_add(&e->fields, "HV_VSS_BACKUP_ID", "%lu", log_ring.backup);
+		journal_add(&e->fields, "HV_VSS_BACKUP", "%lu", log_ring.backup);
 	if (log_ring.running) {
 		ring_push(e);
 		pthread_cond_signal(&log_ring.wake);

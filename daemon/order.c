@@ -80,13 +80,14 @@ int order_find_below(struct mounts *m, const char *sysfs)
 
 	for (size_t i = 0; i < m->n && !err; i++) {
 		struct below b = { .m = m, .fs = i };
+		const struct blockdev_walk walk = { .file = add_below, .arg = &b };
 
 		if (m->fs[i].kind == FSTYPE_PSEUDO || m->fs[i].kind == FSTYPE_NETWORK)
 			continue;
 		if (major(m->fs[i].dev))
-			err = blockdev_files(sysfs, m->fs[i].dev, add_below, &b);
+			err = blockdev_walk(sysfs, m->fs[i].dev, &walk);
 		else
-			err = blockdev_btrfs_files(sysfs, m->fs[i].source, add_below, &b);
+			err = blockdev_walk_btrfs(sysfs, m->fs[i].source, &walk);
 	}
 	return err;
 }

@@ -11,11 +11,14 @@
 #include "hooks.h"
 #include "ledger.h"
 #include "log.h"
+#include "luns.h"
 #include "serve.h"
 #include "words.h"
 
 #define SECOND		1000000LL	/* in us */
-#define RETRY_US	(SECOND / 4)	/* between attempts to open the device */
+#define RETRY_US	(SECOND / 4)	/* between attempts to open the device ... */
+#define RETRIES		120		/* ... so many times; then more seldom, to let the guest sleep */
+#define SELDOM_US	(2 * SECOND)
 
 struct server {
 	const struct options *options;
@@ -26,6 +29,7 @@ struct server {
 	struct freezer_source source;
 	struct freezer_config limits;
 	struct fsset_config plan;
+	struct luns luns;		/* what workers may see of @request */
 	struct ledger ledger;
 	struct pool *pool;
 	struct hooks hooks;
@@ -38,6 +42,7 @@ struct server {
 	bool stop;
 	bool finished;
 	int64_t retry;			/* when to open the device; 0: it is open */
+	unsigned int retries;
 	int64_t fed;			/* the watchdog */
 	int open_error;			/* logged already */
 };
@@ -70,6 +75,7 @@ static void lose_device(struct server *s, int err)
 	/* hv_utils waits for this close with the whole VMBus behind it. */
 	device_close(&s->device);
 	ledger_device(&s->ledger, &s->device);
+	s->retries = 0;
 	s->retry = s->freezer.ops->now_us() + RETRY_US;
 	status(s, "waiting for the device");
 }
@@ -147,12 +153,25 @@ static void want_guardian(struct server *s)
 			"are frozen, they stay so until it is started again", strerror(-err));
 }
 
+static void set_luns(struct server *s, bool check_only)
+{
+	struct luns *luns = &s->luns;
+
+	luns->known = s->device.reg.features & HV_VSS_FEAT_LUNS;
+	luns->check = check_only;
+	luns->verbose = s->options->verbose;
+	luns->n = s->request.lun_count;
+	memcpy(luns->lun, s->request.luns, luns->n * sizeof(luns->lun[0]));
+}
+
 static void begin(struct server *s, bool check_only)
 {
 	const char *why;
 	int err;
 
 	want_guardian(s);
+	if (!s->freezer.stuck)
+		set_luns(s, check_only);
 	err = freezer_begin(&s->freezer, check_only, device_guard(&s->device),
 			    s->request.frame.cookie);
 	if (!err)
@@ -297,7 +316,10 @@ static void open_device(struct server *s)
 	int err;
 
 	err = device_open(&s->device);
-	s->retry = err ? s->freezer.ops->now_us() + RETRY_US : 0;
+	s->retry = 0;
+	if (err)
+		s->retry = s->freezer.ops->now_us() +
+			   (s->retries++ < RETRIES ? RETRY_US : SELDOM_US);
 	if (!err) {
 		set_limits(s);
 		ledger_device(&s->ledger, &s->device);
@@ -473,6 +495,7 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 		.retry = 1,
 	};
 	s.pool = pool_new();
+	s.plan.luns = &s.luns;
 	if (!s.pool)
 		return -errno;
 	s.freezer = (struct freezer){

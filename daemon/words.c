@@ -59,12 +59,34 @@ static const char *bus_name(unsigned int type)
 	return type == 1 ? "SCSI" : type == 2 ? "IDE" : "unknown bus";
 }
 
-/* A GUID on the wire: the first three fields are little endian. */
-static void format_guid(char *text, size_t size, const __u8 *g)
+/**
+ * words_guid() - format a GUID
+ * @text: at least 37 bytes
+ * @size: of @text
+ * @guid: as on the wire: the first three fields are little endian
+ */
+void words_guid(char *text, size_t size, const __u8 *guid)
 {
+	const __u8 *g = guid;
+
 	snprintf(text, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
 		 g[3], g[2], g[1], g[0], g[5], g[4], g[7], g[6], g[8], g[9], g[10], g[11], g[12],
 		 g[13], g[14], g[15]);
+}
+
+/**
+ * words_lun() - name a disk of the host's list
+ * @text: at least 96 bytes
+ * @size: of @text
+ * @lun: the disk
+ */
+void words_lun(char *text, size_t size, const struct hv_vss_lun *lun)
+{
+	char guid[40];
+
+	words_guid(guid, sizeof(guid), lun->controller);
+	snprintf(text, size, "%s %s port %u target %u lun %u", bus_name(lun->bus_type), guid,
+		 lun->port, lun->target, lun->lun);
 }
 
 /**
@@ -80,10 +102,9 @@ void words_log_request(const struct hv_vss_request *request)
 		request->lun_count);
 	for (unsigned int i = 0; i < request->lun_count && i < HV_VSS_LUN_MAX; i++) {
 		const struct hv_vss_lun *lun = &request->luns[i];
-		char guid[40];
+		char name[96];
 
-		format_guid(guid, sizeof(guid), lun->controller);
-		log_msg(LOG_DEBUG, "disk %u: %s %s port %u target %u lun %u", i,
-			bus_name(lun->bus_type), guid, lun->port, lun->target, lun->lun);
+		words_lun(name, sizeof(name), lun);
+		log_msg(LOG_DEBUG, "disk %u: %s", i, name);
 	}
 }

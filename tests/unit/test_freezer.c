@@ -2,6 +2,7 @@
 // Sources: daemon/freezer.c daemon/thaw.c daemon/sync.c daemon/fsjob.c daemon/fsset.c daemon/uncover.c
 // Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
 // Sources: daemon/fstypes.c
+// Sources: daemon/luns.c daemon/words.c
 // Libraries: mount
 /*
  * The freezer against file systems that fail, hang and come back late, one call at a time. Time

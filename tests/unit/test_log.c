@@ -211,7 +211,7 @@ static void journal_gets_fields(void **state)
 	assert_non_null(strstr(entry, "MESSAGE=/a?b: two?lines\n"));
 	/* A value with a newline comes with its length. */
 	assert_non_null(memmem(entry, sizeof(entry), binary, sizeof(binary) - 1));
-	assert_non_null(memmem(entry, sizeof(entry), "\nHV_VSS_BACKUP_ID=7\n", 20));
+	assert_non_null(memmem(entry, sizeof(entry), "\nHV_VSS_BACKUP=7\n", 17));
 	log_backup(0);
 	log_hold(true);
 	log_msg(LOG_INFO, "held");

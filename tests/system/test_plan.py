@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is in the plan and what an admin can change about it, in a booted guest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hvtest import host, kernels
+from hvtest.guest import Guest
+from hvtest.stack import OURS, STOCK, Stack
+
+DAEMON = "/usr/sbin/hv-vss-daemon"
+CONTROLLER = "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f"
+MACHINES = [f"{suite}-1cpu-{OURS}" for suite in kernels.chosen("bookworm")]
+
+
+@pytest.fixture(scope="module", params=MACHINES)
+def machine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def lun(number: int) -> host.Message:
+    return {"bus": 1, "controller": CONTROLLER, "port": 0, "target": 0, "lun": number}
+
+
+def latest(stack: Stack) -> dict[str, Any]:
+    """The last backup, as --status knows it."""
+    result = stack.guest.agent.try_run(DAEMON, "--status", "--json")
+    return json.loads(result.out)["backups"][0]
+
+
+def restart(stack: Stack, *options: str) -> None:
+    stack.stop_daemon()
+    stack.start_daemon(*options)
+
+
+def test_list_as_json_names_everything(stack: Stack) -> None:
+    names = ("blank s", "new\nline", "tab\t", 'quote"\\', "\u00fcml\u00e4ut \u2603")
+    agent = stack.guest.agent
+    for name in names:
+        agent.run("mkdir", "-p", f"/run/odd/{name}")
+        agent.run("/bin/mount", "--bind", "/data/xfs", f"/run/odd/{name}")
+    try:
+        listed = json.loads(agent.run(DAEMON, "--list", "--json"))["file_systems"]
+    finally:
+        for name in names:
+            agent.run("/bin/umount", f"/run/odd/{name}")
+    freeze = [fs for fs in listed if fs["action"] == "freeze"]
+    assert [fs["order"] for fs in freeze] == list(range(1, len(freeze) + 1))
+    assert freeze[-1]["path"] == "/" and freeze[-1]["reason"] is None
+    xfs = next(fs for fs in freeze if fs["path"] == "/data/xfs")
+    assert {mount["path"] for mount in xfs["mounts"]} \
+        == {"/data/xfs", *(f"/run/odd/{name}" for name in names)}
+    skipped = {fs["type"]: fs["reason"] for fs in listed if fs["action"] == "skip"}
+    assert skipped["proc"] == skipped["tmpfs"] == "not on a disk"
+
+
+def test_a_foreign_freeze_can_be_skipped(stack: Stack) -> None:
+    agent = stack.guest.agent
+    restart(stack, "--foreign=skip")
+    agent.run("/sbin/fsfreeze", "-f", "/data/xfs")
+    try:
+        stack.back_up()
+        stack.guest.frozen(["/data/xfs"])       # still: it is not ours to thaw
+        stack.guest.writable(["/root", "/data/ext4", "/data/btrfs"])
+    finally:
+        agent.run("/sbin/fsfreeze", "-u", "/data/xfs")
+    found = {fs["path"]: fs for fs in latest(stack)["file_systems"]}
+    assert found["/data/xfs"]["action"] == "synced"
+    assert found["/data/xfs"]["reason"] == "somebody else has frozen it"
+    assert found["/data/ext4"]["action"] == "frozen"
+    restart(stack)
+
+
+def test_a_list_of_disks_that_does_not_match_is_refused(stack: Stack, places: list[str]) -> None:
+    restart(stack, "--freeze-luns")
+    control = stack.guest.host
+    assert control.ask("freeze", luns=[lun(0)])["status"] == host.FAIL
+    assert latest(stack)["reason"] == \
+        f"--freeze-luns: no disk here is SCSI {CONTROLLER} port 0 target 0 lun 0"
+    assert control.ask("freeze", luns=[])["status"] == host.FAIL
+    assert latest(stack)["reason"] == "--freeze-luns: the host names no disks"
+    stack.guest.writable(places)
+    restart(stack)
+
+
+def pretend_scsi(guest: Guest) -> None:
+    """The guest's disks are virtio: make them look like a SCSI controller's of Hyper-V."""
+    script = f'''
+    fake=/run/fake; mkdir -p $fake
+    for d in /sys/bus/vmbus/devices/*; do ln -s "$(readlink -f "$d")" $fake/; done
+    scsi=$fake/{CONTROLLER}/host0/target0:0:0; n=0
+    mkdir -p $scsi
+    echo '{{{CONTROLLER}}}' > $fake/{CONTROLLER}/device_id
+    for serial in {" ".join(guest.disks)}; do
+        for d in /sys/block/vd*; do
+            [ "$(cat $d/serial)" = $serial ] || continue
+            mkdir -p $scsi/0:0:0:$n/block/sdx
+            cp $d/dev $scsi/0:0:0:$n/block/sdx/dev
+        done
+        n=$((n + 1))
+    done
+    /bin/mount --bind $fake /sys/bus/vmbus/devices'''
+    guest.agent.shell(script)
+
+
+def test_only_the_disks_that_the_host_names_are_frozen(stack: Stack) -> None:
+    guest = stack.guest
+    pretend_scsi(guest)
+    try:
+        restart(stack, "--freeze-luns", "--verbose")
+        order = list(guest.disks)
+        luns = [lun(order.index(fs)) for fs in ("ext4", "btrfs")]
+        assert guest.host.ask("freeze", luns=luns)["status"] == host.OK
+        guest.writable(["/root", "/data/xfs"])
+        guest.frozen(["/data/ext4", "/data/btrfs"])
+        assert guest.host.ask("thaw")["status"] == host.OK
+        guest.writable(["/data/ext4", "/data/btrfs"])
+        found = {fs["path"]: fs for fs in latest(stack)["file_systems"]}
+        assert {path for path, fs in found.items() if fs["action"] == "frozen"} \
+            == {"/data/ext4", "/data/btrfs"}
+        assert found["/data/xfs"]["reason"] == "not on a disk that the host names"
+    finally:
+        said = stack.stop_daemon()
+        guest.agent.run("/bin/umount", "/sys/bus/vmbus/devices")
+        stack.start_daemon()
+    assert "/data/ext4: is on the disks that the host names" in said
+
+
+def test_a_driver_without_a_list_is_refused_before_anything_is_frozen(
+        boot: Callable[..., Guest]) -> None:
+    guest = boot(kernels.chosen("bookworm")[0])
+    stack = Stack(guest, STOCK, OURS)
+    stack.load()
+    stack.start_daemon("--freeze-luns", wait=False)
+    guest.agent.wait_for(lambda: "serving" in stack.daemon.err, 10, "the daemon does not serve")
+    assert guest.host.ask("hot_backup")["status"] == host.FAIL
+    assert latest(stack)["asked"] == "HOT_BACKUP"
+    assert "does not tell which disks" in latest(stack)["reason"]
+    assert guest.host.ask("freeze", luns=[lun(0)])["status"] == host.FAIL
+    stack.stop_daemon()
+
+
+def test_wrong_options_are_refused_before_anything_starts(stack: Stack) -> None:
+    for option in ("--hold=ten", "--foreign=perhaps", "--json", "--exclude=relative",
+                   "--sync-timeout=99999999999999999999"):
+        result = stack.guest.agent.try_run(DAEMON, option)
+        assert result.status == 2, result
+        assert result.err.startswith("hv-vss-daemon: --"), result
