@@ -7,7 +7,7 @@
 
 /* What to do at the bottom; a negative errno from one of them ends the walk. */
 struct blockdev_walk {
-	int (*file)(void *arg, const char *file);	/* a loop device's, as the kernel spells it */
+	int (*file)(void *arg, const char *file);	/* a loop device's, in the kernel's words */
 	int (*disk)(void *arg, dev_t disk);		/* may be NULL */
 	void *arg;
 };

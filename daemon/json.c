@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <inttypes.h>
 #include <stddef.h>
 
 #include "json.h"
@@ -155,7 +154,7 @@ void json_string(struct json *j, const char *key, const char *value)
 void json_int(struct json *j, const char *key, int64_t value)
 {
 	put_key(j, key);
-	fprintf(j->f, "%" PRId64, value);
+	fprintf(j->f, "%lld", (long long)value);
 }
 
 /**
@@ -180,6 +179,6 @@ void json_ms(struct json *j, const char *key, int64_t us)
 {
 	put_key(j, key);
 	/* Not by printf's %f: a locale may have another decimal point. */
-	fprintf(j->f, "%s%" PRId64 ".%03u", us < 0 ? "-" : "", (us < 0 ? -us : us) / 1000,
+	fprintf(j->f, "%s%lld.%03u", us < 0 ? "-" : "", (long long)(us < 0 ? -us : us) / 1000,
 		(unsigned int)((us < 0 ? -us : us) % 1000));
 }

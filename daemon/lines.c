@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +43,7 @@ void line_text(FILE *f, const char *key, const char *value)
  */
 void line_int(FILE *f, const char *key, int64_t value)
 {
-	fprintf(f, "\t%s=%" PRId64, key, value);
+	fprintf(f, "\t%s=%lld", key, (long long)value);
 }
 
 /**

@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,7 +20,6 @@
 /* When a process began; 0 if it is dead or not to be seen. */
 static uint64_t birth_of(pid_t pid)
 {
-	unsigned long long birth = 0;
 	char path[64], line[1024], *p;
 	FILE *f;
 
@@ -35,9 +35,7 @@ static uint64_t birth_of(pid_t pid)
 	p++;
 	for (int field = 3; p && field < BIRTH_FIELD; field++)
 		p = strchr(p + 1, ' ');
-	if (!p || sscanf(p, "%llu", &birth) != 1)
-		return 0;
-	return birth;
+	return p ? strtoull(p, NULL, 10) : 0;
 }
 
 static int page_path(char *path, size_t size, const char *dir)

@@ -17,7 +17,7 @@
 
 #define SECOND		1000000LL	/* in us */
 #define RETRY_US	(SECOND / 4)	/* between attempts to open the device ... */
-#define RETRIES		120		/* ... so many times; then more seldom, to let the guest sleep */
+#define RETRIES		120		/* ... so many times; then the guest may sleep longer */
 #define SELDOM_US	(2 * SECOND)
 
 struct server {

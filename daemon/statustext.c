@@ -98,9 +98,9 @@ static void print_record(FILE *f, const struct record *r)
 		putc('\n', f);
 	}
 	if (r->plan_us)
-		fprintf(f, "    plan %ld ms, sync %ld ms, freeze %ld ms, held %ld ms, thaw %ld ms\n",
-			ms(r->plan_us), ms(r->sync_us), ms(r->freeze_us), ms(r->held_us),
-			ms(r->thaw_us));
+		fprintf(f, "    plan %ld ms, sync %ld ms, freeze %ld ms, held %ld ms, "
+			"thaw %ld ms\n", ms(r->plan_us), ms(r->sync_us), ms(r->freeze_us),
+			ms(r->held_us), ms(r->thaw_us));
 	for (size_t i = 0; i < r->n; i++)
 		print_fs(f, &r->fs[i]);
 	if (r->more)

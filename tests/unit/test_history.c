@@ -187,7 +187,7 @@ static void another_process_sees_what_is_going_on(void **state)
 }
 
 /* The pid is another process' now. */
-static void another_process_with_the_same_pid_is_not_the_daemon(void **state)
+static void one_with_the_same_pid_is_not_the_daemon(void **state)
 {
 	struct live_view view;
 	struct live live;
@@ -249,8 +249,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(another_process_sees_what_is_going_on, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(
-			another_process_with_the_same_pid_is_not_the_daemon, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_with_the_same_pid_is_not_the_daemon, setup,
+						teardown),
 		cmocka_unit_test(codes_for_monitoring),
 		cmocka_unit_test(words_for_people),
 	};
