@@ -51,7 +51,7 @@ def packages_fixture(tmp_path_factory, version):
 
 def test_two_packages_and_the_source(packages, version):
     assert sorted(path.name for path in packages) == [
-        f"hv-vss-{version}-1.src.rpm", f"hv-vss-{version}-1.x86_64.rpm",
+        f"hv-vss-{version}-1.src.rpm", f"hv-vss-daemon-{version}-1.x86_64.rpm",
         f"hv-vss-dkms-{version}-1.noarch.rpm"]
 
 
