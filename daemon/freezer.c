@@ -182,16 +182,23 @@ void freezer_fail(struct freezer *f, int err)
 
 /* Freezing */
 
+/* The next one, with all those that may be frozen at the same time. */
 static void freeze_next(struct freezer *f)
 {
 	struct fsset *set = f->set;
 
-	while (f->next < set->n && !set->target[f->next].freezable)
-		f->next++;
-	if (f->next < set->n) {
-		freezer_submit(f, &set->target[f->next++].job, fsjob_freeze);
-		return;
+	for (; f->next < set->n; f->next++) {
+		struct target *t = &set->target[f->next];
+
+		if (!t->freezable)
+			continue;
+		if (f->freezing && !t->beside)
+			return;
+		f->freezing++;
+		freezer_submit(f, &t->job, fsjob_freeze);
 	}
+	if (f->freezing)
+		return;
 	f->state = FREEZER_VERIFY;
 	freezer_submit(f, &set->job, run_verify);
 }
@@ -206,6 +213,8 @@ void freezer_begin_freeze(struct freezer *f)
 	hold_until(f, f->at.synced + f->config->hold_us);
 	f->state = FREEZER_FREEZE;
 	f->next = 0;
+	f->freezing = 0;
+	f->freeze_error = 0;
 	hold_log(f, true);
 	freeze_next(f);
 }
@@ -260,8 +269,15 @@ static void freeze_done(struct freezer *f, struct target *t)
 		fsset_blame(f->why, LOG_ERR, t->path, "cannot be frozen: %s",
 			    t->note ? t->note : strerror(-err));
 	}
-	if (err)
-		freezer_fail(f, err);
+	if (err && !f->freeze_error) {
+		f->freeze_error = err;
+		/* The others of those that were begun together won't be long. */
+		hold_until(f, f->ops->now_us() + f->config->patience_us);
+	}
+	if (--f->freezing)
+		return;
+	if (f->freeze_error)
+		freezer_fail(f, f->freeze_error);
 	else
 		freeze_next(f);
 }

@@ -79,6 +79,8 @@ struct freezer {
 	char why[FSSET_WHY];		/* the first thing that went wrong */
 	bool held;			/* the log is */
 	size_t next;			/* file system to freeze */
+	size_t freezing;		/* how many are being frozen */
+	int freeze_error;		/* the first one of those */
 	size_t syncing;			/* how many are being written out */
 	unsigned int round;		/* of writing out */
 	int64_t round_begun;

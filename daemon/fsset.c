@@ -227,6 +227,7 @@ int fsset_add(struct fsset *set, const struct mounts_fs *fs, int fd)
 		.dev = fs->dev,
 		.fd = fd,
 		.freezable = fs->action == MOUNTS_FREEZE,
+		.beside = fs->beside,
 		.note = fs->action == MOUNTS_SYNC ? fs->reason : NULL,
 	};
 	set->freezable += t->freezable;

@@ -42,6 +42,7 @@ struct target {
 	dev_t dev;
 	int fd;
 	bool freezable;
+	bool beside;		/* may be frozen at the same time as the one before it */
 	bool failed;		/* it is why the freeze has failed */
 	const char *note;	/* what there is to say about it; or NULL */
 	enum target_state state;

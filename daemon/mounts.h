@@ -42,6 +42,8 @@ struct mounts_fs {
 	size_t mounts;
 	size_t *below;		/* indices of the file systems that hold files this one lies on */
 	size_t belows;
+	bool hardware;		/* nothing but this machine's disks lies below it */
+	bool beside;		/* may be frozen at the same time as the one before it */
 };
 
 struct mounts_policy {

@@ -5,9 +5,12 @@
  * order with the root last.
  */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "array.h"
 #include "blockdev.h"
@@ -16,6 +19,9 @@
 struct below {
 	struct mounts *m;
 	size_t fs;
+	const char *sysfs;
+	bool disk;		/* one has been seen ... */
+	bool other;		/* ... and something else */
 };
 
 static bool is_below(const char *dir, const char *file, size_t *len)
@@ -55,6 +61,7 @@ static int add_below(void *arg, const char *file)
 	struct mounts_fs *fs = &b->m->fs[b->fs];
 	size_t holder = 0, *list;
 
+	b->other = true;
 	if (file[0] != '/' || !find_holder(b->m, file, &holder) || holder == b->fs)
 		return 0;
 	for (size_t i = 0; i < fs->belows; i++)
@@ -68,9 +75,30 @@ static int add_below(void *arg, const char *file)
 	return 0;
 }
 
+/*
+ * Whatever is virtual (nbd, zram ...) may be served by a process of this machine, and so may what
+ * comes over the network.
+ */
+static int add_disk(void *arg, dev_t disk)
+{
+	char path[PATH_MAX], place[PATH_MAX];
+	struct below *b = arg;
+	ssize_t n = -1;
+
+	b->disk = true;
+	if ((size_t)snprintf(path, sizeof(path), "%s/dev/block/%u:%u", b->sysfs, major(disk),
+			     minor(disk)) < sizeof(path))
+		n = readlink(path, place, sizeof(place) - 1);
+	place[n < 0 ? 0 : n] = '\0';
+	if (n < 0 || strstr(place, "/virtual/") || strstr(place, "/session") ||
+	    strstr(place, "/rbd/"))
+		b->other = true;
+	return 0;
+}
+
 /**
- * order_find_below() - find out which file systems lie in files of others
- * @m: superblocks with their actions decided; ->below is filled in
+ * order_find_below() - find out which file systems lie in files of others, and which just on disks
+ * @m: superblocks with their actions decided; ->below and ->hardware are filled in
  * @sysfs: where sysfs is mounted
  * Return: 0 or a negative errno.
  */
@@ -79,8 +107,10 @@ int order_find_below(struct mounts *m, const char *sysfs)
 	int err = 0;
 
 	for (size_t i = 0; i < m->n && !err; i++) {
-		struct below b = { .m = m, .fs = i };
-		const struct blockdev_walk walk = { .file = add_below, .arg = &b };
+		struct below b = { .m = m, .fs = i, .sysfs = sysfs };
+		const struct blockdev_walk walk = {
+			.file = add_below, .disk = add_disk, .arg = &b,
+		};
 
 		if (m->fs[i].kind == FSTYPE_PSEUDO || m->fs[i].kind == FSTYPE_NETWORK)
 			continue;
@@ -88,6 +118,7 @@ int order_find_below(struct mounts *m, const char *sysfs)
 			err = blockdev_walk(sysfs, m->fs[i].dev, &walk);
 		else
 			err = blockdev_walk_btrfs(sysfs, m->fs[i].source, &walk);
+		m->fs[i].hardware = b.disk && !b.other;
 	}
 	return err;
 }
@@ -132,9 +163,28 @@ static size_t pick_next(struct mounts *m, size_t *habit, const size_t *users)
 	return any;
 }
 
+/*
+ * Most of the time that freezing takes is waiting for grace periods of RCU, which file systems can
+ * do together. Those do that can't depend on each other, whatever is not seen in sysfs, because
+ * disks are all they need. The root still comes after all others.
+ */
+static void find_beside(struct mounts *m)
+{
+	bool before = false;
+
+	for (size_t k = 0; k < m->n; k++) {
+		struct mounts_fs *fs = &m->fs[m->order[k]];
+
+		if (fs->action != MOUNTS_FREEZE)
+			continue;
+		fs->beside = before && fs->hardware && !fs->root;
+		before = fs->hardware && !fs->root;
+	}
+}
+
 /**
  * order_sort() - put the superblocks into the order of freezing
- * @m: with ->below filled in; ->order is made
+ * @m: with ->below and ->hardware filled in; ->order is made, and ->beside
  * Return: 0 or -ENOMEM.
  */
 int order_sort(struct mounts *m)
@@ -165,5 +215,6 @@ int order_sort(struct mounts *m)
 	}
 	free(habit);
 	free(users);
+	find_beside(m);
 	return 0;
 }

@@ -44,6 +44,7 @@ static struct {
 	unsigned int records;
 	char hang_call;			/* the worker doesn't come back from this call ... */
 	int hang_fs;			/* ... on this file system */
+	bool beside[FS];		/* may be frozen at the same time as the one before */
 	bool deliver_late;		/* jobs run, but their results stay in the queue */
 	int verify[8];
 	unsigned int verified;
@@ -197,7 +198,7 @@ static int fake_build(void *ctx, struct fsset *set)
 	for (int i = 0; i < FS && !m.build_error; i++) {
 		const struct mounts_fs fs = {
 			.dev = i + 1, .type = "ext4", .source = "/dev/x", .mount = &mount,
-			.mounts = 1, .action = MOUNTS_FREEZE,
+			.mounts = 1, .action = MOUNTS_FREEZE, .beside = m.beside[i],
 		};
 
 		assert_int_equal(fsset_add(set, &fs, FD + i), 0);
@@ -410,6 +411,68 @@ static void failed_freeze_is_undone_in_reverse(void **state)
 	begin(false);
 	assert_reported(1, FREEZER_FAILED);
 	assert_string_equal(m.calls, "S0S1S2S3F0F1F2T1T0");
+	assert_clean();
+}
+
+/* 0 to 2 are independent of each other; 3 has to wait for them. */
+static void set_beside(void)
+{
+	m.beside[1] = true;
+	m.beside[2] = true;
+}
+
+static void independent_ones_are_frozen_together(void **state)
+{
+	(void)state;
+	set_beside();
+	m.hang_call = 'F';
+	m.hang_fs = 0;
+	begin(false);
+	assert_string_equal(m.calls, "S0S1S2S3F1F2");
+	come_back();
+	work();
+	assert_string_equal(m.calls, "S0S1S2S3F1F2F0F3");
+	assert_reported(1, FREEZER_FREEZE_OK);
+	m.calls[0] = '\0';
+	freezer_thaw(&m.freezer);
+	work();
+	assert_string_equal(m.calls, "T3T2T1T0");
+	assert_clean();
+}
+
+static void all_begun_together_end_before_a_failure(void **state)
+{
+	(void)state;
+	set_beside();
+	m.fail_call = 'F';
+	m.fail_fs = 0;
+	m.fail_with = -EIO;
+	begin(false);
+	assert_string_equal(m.calls, "S0S1S2S3F0F1F2T2T1");
+	assert_reported(1, FREEZER_FAILED);
+	assert_string_equal(m.record.reason, "/x: cannot be frozen: Input/output error");
+	assert_int_equal(m.record.fs[1].action, RECORD_FROZEN);
+	assert_clean();
+}
+
+/* A failure does not wait for one that hangs. */
+static void failure_beside_one_that_hangs(void **state)
+{
+	(void)state;
+	set_beside();
+	m.fail_call = 'F';
+	m.fail_fs = 0;
+	m.fail_with = -EIO;
+	m.hang_call = 'F';
+	m.hang_fs = 1;
+	begin(false);
+	assert_int_equal(m.reports, 0);
+	pass(m.config.patience_us);
+	assert_reported(1, FREEZER_FAILED);
+	assert_string_equal(m.calls, "S0S1S2S3F0F2T2");
+	assert_string_equal(m.record.reason, "/x: cannot be frozen: Input/output error");
+	come_back();
+	assert_string_equal(m.calls, "S0S1S2S3F0F2T2");
 	assert_clean();
 }
 
@@ -850,6 +913,9 @@ int main(void)
 		PLAIN(every_call_fails_once),
 		GUARD(every_call_fails_once),
 		PLAIN(failed_freeze_is_undone_in_reverse),
+		PLAIN(independent_ones_are_frozen_together),
+		PLAIN(all_begun_together_end_before_a_failure),
+		PLAIN(failure_beside_one_that_hangs),
 		GUARD(failed_freeze_is_disarmed),
 		PLAIN(foreign_freeze_fails_and_is_left_alone),
 		PLAIN(foreign_freeze_may_be_skipped),

@@ -215,6 +215,53 @@ static void nested_order_follows_what_lies_on_what(void **state)
 	mounts_free(&m);
 }
 
+static bool beside(const struct mounts *m, unsigned int maj, unsigned int min)
+{
+	return mounts_find(m, makedev(maj, min))->beside;
+}
+
+/* Only what lies on nothing but disks can be frozen at the same time as others. */
+static void what_is_on_disks_is_frozen_together(void **state)
+{
+	struct mounts m = { 0 };
+	const struct mounts_policy none = { 0 };
+
+	(void)state;
+	sys_add("devices/pci0000:00/sdp/dev", "8:240\n");
+	sys_add("devices/pci0000:00/sdp/sdp1/partition", "1\n");
+	sys_add("devices/pci0000:00/sdp/sdp2/partition", "2\n");
+	sys_add("devices/pci0000:00/sdp/sdp3/partition", "3\n");
+	sys_add("devices/virtual/block/nbd7/dev", "43:7\n");
+	sys_add("devices/platform/host9/session1/sdq/dev", "65:0\n");
+	sys_add("devices/virtual/block/dm-20/slaves", NULL);
+	sys_add("dev/block", NULL);
+	sys_link("devices/virtual/block/dm-20/slaves/sdp3", "devices/pci0000:00/sdp/sdp3");
+	sys_link("dev/block/8:240", "devices/pci0000:00/sdp");
+	sys_link("dev/block/8:241", "devices/pci0000:00/sdp/sdp1");
+	sys_link("dev/block/8:242", "devices/pci0000:00/sdp/sdp2");
+	sys_link("dev/block/254:20", "devices/virtual/block/dm-20");
+	sys_link("dev/block/43:7", "devices/virtual/block/nbd7");
+	sys_link("dev/block/65:0", "devices/platform/host9/session1/sdq");
+	assert_int_equal(add_string(&m,
+				    "1 0 8:241 / / rw - ext4 /dev/sdp1 rw\n"
+				    "2 1 8:242 / /a rw - ext4 /dev/sdp2 rw\n"
+				    "3 1 254:20 / /b rw - ext4 /dev/mapper/b rw\n"
+				    "4 1 43:7 / /nbd rw - ext4 /dev/nbd7 rw\n"
+				    "5 1 65:0 / /iscsi rw - ext4 /dev/sdq rw\n"
+				    "6 1 8:99 / /unknown rw - ext4 /dev/sdz rw\n"
+				    "7 1 8:240 / /c rw - ext4 /dev/sdp rw\n"), 0);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	assert_order(&m, "/c /unknown /iscsi /nbd /b /a /");
+	assert_false(beside(&m, 8, 240));
+	assert_false(beside(&m, 8, 99));
+	assert_false(beside(&m, 65, 0));
+	assert_false(beside(&m, 43, 7));
+	assert_false(beside(&m, 254, 20));	/* not beside one that is served by who knows whom */
+	assert_true(beside(&m, 8, 242));
+	assert_false(beside(&m, 8, 241));	/* the root */
+	mounts_free(&m);
+}
+
 /* Something that can't be frozen itself hands the dependency on. */
 static void order_holds_across_unfreezable(void **state)
 {
@@ -431,6 +478,7 @@ int main(void)
 		cmocka_unit_test(path_through_nfs_is_marked),
 		cmocka_unit_test(policy_selects),
 		cmocka_unit_test(nested_order_follows_what_lies_on_what),
+		cmocka_unit_test(what_is_on_disks_is_frozen_together),
 		cmocka_unit_test(order_holds_across_unfreezable),
 		cmocka_unit_test(root_on_a_loop_device_precedes_its_holder),
 		cmocka_unit_test(root_is_last_wherever_it_is_listed),
