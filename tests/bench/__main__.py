@@ -58,6 +58,7 @@ def median_trace(candidates: list) -> list:
 
 
 def run_workload(rig: Rig, workload: Workload, runs: int, results: Results) -> None:
+    runs = min(runs, workload.most_runs)
     say(f"{workload.name}: {workload.what}; {runs} runs of each stack")
     results.begin(workload.name, {
         "what": workload.what, "kernel": rig.kernel, "commit": commit(),
