@@ -136,7 +136,7 @@ int main(int argc, char **argv)
 	}
 	random = !strcmp(argv[1], "random");
 	m.fsync = !strcmp(argv[1], "fsync");
-	if ((!random && !m.fsync && strcmp(argv[1], "buffered")) || random == (argc == 5)) {
+	if ((!random && !m.fsync && strcmp(argv[1], "buffered")) || argc != (random ? 6 : 5)) {
 		fprintf(stderr, "meter: %s: no such kind, or with a size too many or missing\n",
 			argv[1]);
 		return 2;

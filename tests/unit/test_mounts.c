@@ -256,7 +256,7 @@ static void what_is_on_disks_is_frozen_together(void **state)
 	assert_false(beside(&m, 8, 99));
 	assert_false(beside(&m, 65, 0));
 	assert_false(beside(&m, 43, 7));
-	assert_false(beside(&m, 254, 20));	/* not beside one that is served by who knows whom */
+	assert_false(beside(&m, 254, 20));	/* not beside one served by who knows whom */
 	assert_true(beside(&m, 8, 242));
 	assert_false(beside(&m, 8, 241));	/* the root */
 	mounts_free(&m);
