@@ -46,6 +46,12 @@
 #endif
 #endif
 
+/*
+ * In 3.x MODULE_DEVICE_TABLE() takes the type to be called after the bus; old compilers did
+ * not mind that there is none of that name.
+ */
+#define vmbus_device_id		hv_vmbus_device_id
+
 void hv_vss_remove(struct hv_device *dev);
 
 /* hv_vss_remove() with the return type that struct hv_driver wants. */

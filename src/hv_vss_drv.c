@@ -287,7 +287,7 @@ static struct hv_driver hv_vss_driver = {
 #endif
 };
 
-static int __init hv_vss_init(void)
+static int __init hv_vss_module_init(void)
 {
 	int ret = hv_vss_guard_global_init();
 
@@ -299,14 +299,14 @@ static int __init hv_vss_init(void)
 	return ret;
 }
 
-static void __exit hv_vss_exit(void)
+static void __exit hv_vss_module_exit(void)
 {
 	vmbus_driver_unregister(&hv_vss_driver);
 	hv_vss_guard_global_exit();
 }
 
-module_init(hv_vss_init);
-module_exit(hv_vss_exit);
+module_init(hv_vss_module_init);
+module_exit(hv_vss_module_exit);
 
 MODULE_DESCRIPTION("Hyper-V online backup (VSS) of Linux guests");
 MODULE_VERSION(HV_VSS_VERSION);
