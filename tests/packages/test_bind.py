@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import time
 
 import pytest
 
@@ -252,6 +253,19 @@ def test_release_gives_the_channel_back(guest, utils, has_override):
     writes = len(guest.writes())
     assert guest.run("release").returncode == 0
     assert len(guest.writes()) == writes
+
+
+def test_release_waits_for_a_daemon_that_is_freezing(guest):
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    guest.run("claim")
+    status = guest.proc / str(guest.daemon("hv-vss-daemon.service").pid) / "status"
+    status.write_text("State:\tD (disk sleep)\n")
+    with subprocess.Popen(["sh", guest.helper, "release"], env=guest.env) as release:
+        time.sleep(1)
+        assert (release.poll(), guest.driver()) == (None, "hv_vss")
+        status.write_text("State:\tS (sleeping)\n")
+        assert release.wait(timeout=10) == 0
+    assert guest.driver() == "hv_utils"
 
 
 def test_release_after_the_module_was_unloaded(guest):
