@@ -51,7 +51,9 @@ static bool is_in_memory(int fd)
 {
 	struct statfs fs;
 
-	return !fstatfs(fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+	/* Signed where a long has 32 bits. */
+	return !fstatfs(fd, &fs) && ((__u32)fs.f_type == TMPFS_MAGIC ||
+				     (__u32)fs.f_type == RAMFS_MAGIC);
 }
 
 /**
