@@ -8,6 +8,7 @@
 #ifndef _HV_VSS_COMPAT_H
 #define _HV_VSS_COMPAT_H
 
+#include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/hyperv.h>
 #include <linux/kconfig.h>
@@ -31,6 +32,12 @@
 #endif
 #ifndef WRITE_ONCE
 #define WRITE_ONCE(x, v)	(ACCESS_ONCE(x) = (v))
+#endif
+
+/* Before 3.11. */
+#ifndef DEVICE_ATTR_RO
+#define DEVICE_ATTR_RO(_name) \
+	struct device_attribute dev_attr_##_name = __ATTR_RO(_name)
 #endif
 
 /* Before 4.16 the bits were called POLL* and were plain integers. */
