@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels: built for every one that Debian has; refused where the headers are of no known shape."""
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+SUITES = ("bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid",
+          "experimental")
+UNOBTAINABLE = 3
+
+
+def kernels(what: str, top: pathlib.Path = TOP) -> subprocess.CompletedProcess:
+    """Run tests/kernels of the tree TOP."""
+    return subprocess.run([top / "tests/kernels", what], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+@pytest.mark.parametrize("suite", SUITES)
+def test_newest_kernel_of_suite(suite, arch):
+    done = kernels(f"{suite}/{arch}")
+    if done.returncode == UNOBTAINABLE:
+        pytest.skip(f"{suite}/{arch} is not to be had: {done.stderr.strip().splitlines()[-1]}")
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = dict(word.split("=") for word in done.stdout.split()[1:])
+    assert said["built"] == "yes"
+    assert said["werror"] == "yes"
+    assert said["sparse"] == "clean"
+    assert said["symbols"] == "resolved"
+    assert re.search(r"(^|,)thaw_super_", said["probes"])
+
+
+@pytest.fixture(name="tree")
+def tree_fixture(tmp_path):
+    """A copy of what tests/kernels needs, to spoil."""
+    for name in ("src", "include"):
+        shutil.copytree(TOP / name, tmp_path / name)
+    shutil.copy(TOP / "dkms.conf", tmp_path)
+    (tmp_path / "tests").mkdir()
+    for name in ("kernels", "kernel-headers", "suite-root", "lib.sh"):
+        shutil.copy(TOP / "tests" / name, tmp_path / "tests")
+    return tmp_path
+
+
+def test_shape_that_is_not_known_is_refused(tree):
+    (tree / "src/compat/probe/thaw_super-holder.c").unlink()
+    done = kernels("trixie", tree)
+    assert done.returncode == 1
+    assert "built=no" in done.stdout
+    assert "kernel newer than supported: thaw_super has none of the known shapes" in done.stderr
+
+
+def test_answers_that_contradict_each_other_are_refused(tree):
+    probes = tree / "src/compat/probe"
+    shutil.copy(probes / "remove-void.c", probes / "remove-int.c")
+    done = kernels("trixie", tree)
+    assert done.returncode == 1
+    assert "kernel newer than supported: remove has more than one shape" in done.stderr
+
+
+def test_headers_that_do_not_compile_are_not_taken_for_answers(tree):
+    probe = tree / "src/compat/probe.h"
+    probe.write_text(probe.read_text() + "#error broken\n")
+    done = kernels("trixie", tree)
+    assert done.returncode == 1
+    assert "the headers of this kernel do not compile" in done.stderr
+
+
+def test_warnings_of_ours_are_found(tree):
+    source = tree / "src/sysfs.c"
+    source.write_text(source.read_text() + "\nint not_declared(int a) { return a; }\n")
+    done = kernels("trixie", tree)
+    assert done.returncode == 1
+    assert "werror=no" in done.stdout
