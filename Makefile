@@ -19,6 +19,7 @@ mandir		?= $(prefix)/share/man
 hooksdir	?= $(prefix)/share/$(NAME)/hooks
 sysconfdir	?= /etc
 usrsrcdir	?= $(prefix)/src
+completiondir	?= $(prefix)/share/bash-completion/completions
 udevdir		?= $(libdir)/udev/rules.d
 modprobedir	?= $(libdir)/modprobe.d
 # Installed by hand, the units go where an admin's own do: before those of the distribution, whose
@@ -81,6 +82,7 @@ define daemon_files
 	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hypervvssd.service.d,hv-vss.conf)
 	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hv_vss_daemon.service.d,hv-vss.conf)
 	$(call $(1),daemon/hv-vss-daemon.8,$(mandir)/man8)
+	$(call $(1),daemon/hv-vss-daemon.bash-completion,$(completiondir),hv-vss-daemon)
 	$(call $(1),daemon/hooks/mysql,$(hooksdir))
 	$(call $(1),daemon/hooks/postgresql,$(hooksdir))
 	$(call $(1),daemon/hooks/redis,$(hooksdir))

@@ -186,7 +186,7 @@ def test_upgrade_of_theirs_tells_ours(guest):
 def test_module_package_through_its_life(guest, version):
     before = guest.sh("find /etc /lib/modules /usr/lib/modules /usr/src /var/lib/dkms | sort")
     done = install(guest, "/ours/hv-vss-dkms_*.deb")
-    assert "DKMS" in done
+    assert "DKMS" in done and "Backups go on" not in done
     assert version in guest.sh(f"modinfo -k {guest.kernel} -F version hv_vss")
     # hv_utils first asks for hv_vss.
     plan = guest.sh(f"modprobe -S {guest.kernel} --show-depends hv_utils")
@@ -202,8 +202,7 @@ def test_module_package_through_its_life(guest, version):
     broken = newer(guest, "/ours/hv-vss-dkms_*.deb", f"{version}+2",
                    "echo '#error no' >> usr/src/hv-vss-*/src/ic.c")
     done = install(guest, broken)
-    assert "Backups go on with the kernel's own driver" in done or "skipped" in done \
-        or "includes a BUILD_EXCLUSIVE" in done or "bad exit status: 77" in done
+    assert "Backups go on with the kernel's own driver" in done
     assert guest.sh("dpkg-query -W -f '${Status}' hv-vss-dkms") == "install ok installed"
     assert guest.run(f"modinfo -k {guest.kernel} hv_vss").returncode != 0
     # Nobody minds that the module is missing: hv_utils is loaded all the same.
@@ -247,3 +246,10 @@ def test_version_is_the_same_everywhere(version):
     spec = (TOP / "rpm/hv-vss.spec").read_text()
     assert re.search(rf"^Version: +{re.escape(version)}$", spec, re.M)
     assert re.search(rf" {re.escape(version)}-1$", spec, re.M), "the spec's %changelog"
+
+
+@pytest.mark.parametrize("name", ["daemon", "module"])
+def test_autopkgtest(guest, name):
+    install(guest, "/ours/hv-vss-daemon_*.deb" if name == "daemon" else "/ours/hv-vss-dkms_*.deb")
+    guest.write("/autopkgtest", (TOP / "debian/tests" / name).read_text(), "755")
+    guest.sh("mkdir /tmp/adt && AUTOPKGTEST_TMP=/tmp/adt /autopkgtest")

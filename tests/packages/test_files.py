@@ -2,12 +2,14 @@
 """Units, udev rules, manual pages: understood by those who read them, and complete."""
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 
 import pytest
 
 import guest_system
+from hvtest import build
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PAGES = {"module": TOP / "src/hv_vss.4", "daemon": TOP / "daemon/hv-vss-daemon.8"}
@@ -62,6 +64,26 @@ def test_manual_page_has_every_option_of_the_daemon():
     assert {name for name in names if f"--{name}" not in page} == set()
     listed = set(re.findall(r"--([a-z-]+)", page))
     assert listed <= names
+
+
+def complete(program, *words):
+    """What bash would offer after these words."""
+    script = f"source {TOP}/daemon/hv-vss-daemon.bash-completion; COMP_WORDS=({program} " \
+             f"{' '.join(map(shlex.quote, words))}); COMP_CWORD={len(words)}; _hv_vss_daemon; " \
+             'printf "%s\\n" "${COMPREPLY[@]}"'
+    return subprocess.run(["bash", "-c", script], check=True, capture_output=True,
+                          text=True).stdout.split()
+
+
+def test_bash_completes_the_options_that_there_are(tmp_path):
+    program = build.daemon()
+    offered = set(complete(program, "--"))
+    assert len(offered) > 8
+    assert offered == set(re.findall(r"--[a-z][a-z-]+", subprocess.run(
+        [program, "--help"], check=True, capture_output=True, text=True).stdout))
+    assert "--version" in complete(program, "--ver")
+    (tmp_path / "a-file").touch()
+    assert complete(program, "--device", "=", str(tmp_path / "a-")) == [str(tmp_path / "a-file")]
 
 
 def test_manual_page_has_every_parameter_and_attribute_of_the_module():
