@@ -63,7 +63,7 @@ def _script(results: Results, panels: list[tuple[str, str]], target: Path) -> st
              "set ytics ('0.1 ms' 0.0001, '1 ms' 0.001, '10 ms' 0.01, '100 ms' 0.1, '1 s' 1, "
              "'10 s' 10)",
              f"set xrange [{-BEFORE}:{end:.1f}]", "set grid ytics lc '#dddddd'",
-             "set key outside top right horizontal",
+             "set tmargin 3.5", "set key at graph 1, 1.09 right horizontal samplen 2",
              "set arrow from 0, graph 0 to 0, graph 1 nohead lc '#888888' dt 2"]
     for name, title in panels:
         for kind in (STOCK, OURS):
@@ -74,7 +74,7 @@ def _script(results: Results, panels: list[tuple[str, str]], target: Path) -> st
     for name, title in panels:
         curves = [f"${name.replace('-', '_')}_{kind} using 1:2:3:(0) with vectors nohead lw 4 "
                   f"lc '{COLOURS[kind]}' title '{NAMES[kind]}'" for kind in (STOCK, OURS)]
-        lines += [f"set label 1 '{title}' at graph 0, 1.06",
+        lines += [f"set label 1 '{title}' at graph 0, 1.2",
                   "set xlabel 'seconds since the host asked for FREEZE; a write is a bar as long "
                   "as it took'", "plot " + ", ".join(curves)]
     return "\n".join([*lines, "unset multiplot", "unset output"]) + "\n"
