@@ -176,9 +176,9 @@ class Rig:
             self.start()
         freeze = self.host.ask("freeze")
         assert freeze["status"] == host.OK, (freeze, self.daemon.err)
-        time.sleep(0.3)
+        time.sleep(0.3 * self.scale)
         before = {name: writer.last for name, writer in self.writers.items()}
-        time.sleep(0.3)
+        time.sleep(0.3 * self.scale)
         assert before == {name: writer.last for name, writer in self.writers.items()}
         thaw = self.host.ask("thaw")
         assert thaw["status"] == host.OK, (thaw, self.daemon.err)

@@ -16,7 +16,7 @@ import pytest
 from hvtest import disks, faults, images, kernels
 from hvtest import guest as guest_module
 from hvtest.guest import Guest
-from hvtest.stack import OURS, Stack
+from hvtest.stack import OURS, STOCK, Stack
 
 
 @pytest.hookimpl(tryfirst=True)     # before xdist looks at the marks
@@ -121,6 +121,10 @@ class Rigs:
             self._rig = faults.Rig(self._machines.boot(self._suite, smp=2), *self._pairing)
             self._rig.set_up()
             self._rig.start_writers()
+            if self._pairing[0] == STOCK:
+                # It does not keep to the time.
+                self._rig.host.expect_error(kind="missing")
+                self._rig.host.expect_error(kind="late")
         return self._rig
 
     def drop(self) -> None:

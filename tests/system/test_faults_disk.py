@@ -56,13 +56,13 @@ def test_io_error_during_freeze(rig: faults.Rig) -> None:
     fail_disk(rig)
     begun = rig.now()
     freeze = rig.host.ask("freeze")
-    seconds = rig.thawed_after(begun, timeout=10)
+    seconds = rig.thawed_after(begun, timeout=10 * rig.scale)
     thaw = rig.host.ask("thaw")
     said = rig.end()
     rig.record("I/O error of a disk during the freeze", freeze, thaw, seconds)
     assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL), said
     assert SCRATCH in said, "the log does not name the file system"
-    assert seconds <= rig.limit + 2
+    assert seconds <= rig.limit + 2 * rig.scale
 
 
 def test_io_error_while_frozen(rig: faults.Rig) -> None:
@@ -79,7 +79,7 @@ def test_full_disk(rig: faults.Rig) -> None:
     rig.start()
     rig.agent.shell(f"dd if=/dev/zero of={SCRATCH}/all bs=64k 2>/dev/null || true")
     freeze, thaw = rig.host.ask("freeze"), rig.host.ask("thaw")
-    rig.record("disk full", freeze, thaw, "-")
+    rig.record("disk full", freeze, thaw, rig.thawed_after(rig.now()))
     assert (freeze["status"], thaw["status"]) == (host.OK, host.OK)
 
 
@@ -103,7 +103,7 @@ def test_mounts_change_while_frozen(rig: faults.Rig, what: str) -> None:
     freeze = rig.host.ask("freeze")
     rig.agent.run(*commands[what])
     thaw = rig.host.ask("thaw")
-    rig.record(f"{what} while frozen", freeze, thaw, "-")
+    rig.record(f"{what} while frozen", freeze, thaw, rig.thawed_after(rig.now()))
     assert (freeze["status"], thaw["status"]) == (host.OK, host.OK)
     if what == "umount -l":
         keeper.write(b"\n")

@@ -50,7 +50,7 @@ def test_channel_goes(rig: faults.Rig, event: str, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["fifreeze-after:2", "frozen", "fithaw-after:2"])
-@pytest.mark.parametrize("level", ["freezer", "devices"])
+@pytest.mark.parametrize("level", ["freezer", "devices", "platform", "processors", "core"])
 def test_guest_hibernates(rig: faults.Rig, level: str, step: str) -> None:
     """As far as the kernel's own test levels go. Writers that wait on a frozen file system
     can't be put to sleep, so whatever is frozen must be thawed before."""
