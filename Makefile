@@ -122,7 +122,7 @@ uninstall:
 ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl stop hv-vss-daemon.service; fi
 	systemd/hv-vss-bind release
-	-modprobe -r hv_vss
+	-if grep -q '^hv_vss ' /proc/modules; then rmmod hv_vss; fi
 	-dkms remove -m $(NAME) -v $(VERSION) --all
 endif
 	rm -rf "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)"
