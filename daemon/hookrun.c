@@ -76,7 +76,7 @@ static char **environment(struct hookrun *r, const char *operation, int64_t time
 	if (b->type >= 0)
 		set(r, &n, "HV_VSS_BACKUP_TYPE=%lld", b->type);
 	set(r, &n, "HV_VSS_TIMEOUT=%ld", seconds(timeout_us));
-	if (r->order.what == HOOK_FREEZE)
+	if (!strcmp(operation, "freeze"))
 		set(r, &n, "HV_VSS_MAX_SECONDS=%ld", seconds(r->order.quiesce_us));
 	if (!strcmp(operation, "thaw"))
 		set(r, &n, "HV_VSS_STATUS=%s", r->ok ? "ok" : "failed");

@@ -8,6 +8,7 @@ kernels    kernels and modules of the Debian suites
 images     initramfs, root and data disks
 build      our module and daemon, the guest's programs, the host itself
 disks      copies of disks, as Hyper-V makes them between FREEZE and THAW
+databases  the database servers of the distribution in a guest
 verify     what a copy of a disk looks like to the file systems' own tools
 kmsg       what must not be in a kernel log
 """

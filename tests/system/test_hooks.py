@@ -11,7 +11,7 @@ import pytest
 from hvtest import host, kernels
 from hvtest.agent import until
 from hvtest.guest import Guest
-from hvtest.stack import OURS, Stack
+from hvtest.stack import OURS, STOCK, Stack
 
 DIRECTORY = "/etc/hv-vss/hooks.d"
 CALLS = "/run/calls"
@@ -21,11 +21,11 @@ PLACES = ["/root", "/data/ext4"]
 class Hooked:
     """A guest whose daemon calls hooks; each of them notes its calls in memory."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Guest, module: str = OURS) -> None:
         self.guest = guest
         self.agent = guest.agent
         self.host = guest.host
-        self.stack = Stack(guest, OURS, OURS)
+        self.stack = Stack(guest, module, OURS)
         self.said = ""
 
     def set_up(self) -> None:
@@ -97,6 +97,9 @@ def test_called_before_the_freeze_and_after_the_thaw(hooked: Hooked) -> None:
     hooked.put("30-sample.bak", "exit 1")
     hooked.put("40-off", "exit 1", 0o644)
     hooked.start()
+    listed = hooked.agent.run("/usr/sbin/hv-vss-daemon", "--list").splitlines()
+    assert [line.split()[1] for line in listed if line.startswith("hook ")] == [
+        f"{DIRECTORY}/10-a", f"{DIRECTORY}/20-b"]
     assert hooked.calls() == [], "a check calls nobody"
     assert hooked.freeze() == host.OK
     assert hooked.calls() == ["10-a freeze", "20-b freeze"]
@@ -257,3 +260,17 @@ def test_runner_is_killed_while_frozen(hooked: Hooked) -> None:
     hooked.guest.frozen(PLACES)
     assert hooked.thaw() == host.OK
     hooked.wait_calls("a freeze", "a thaw failed")
+
+
+def test_daemon_is_killed_while_frozen_without_a_guard(machine: str, boot) -> None:
+    """What the hook writes to is thawed by another process, maybe a little later."""
+    hooked = Hooked(boot(machine), STOCK)
+    hooked.set_up()
+    hooked.clean()
+    hooked.put("a", "echo $1 >>/root/a")
+    hooked.start()
+    assert hooked.freeze() == host.OK
+    hooked.kill()
+    hooked.wait_calls("a freeze", "a thaw failed")
+    hooked.guest.writable(PLACES)
+    assert hooked.agent.run("cat", "/root/a") == "freeze\nthaw\n"
