@@ -109,7 +109,8 @@ class Rig:
             self.agent.put(program, build.daemon().read_bytes(), 0o755)
             self._installed = True
         env = [f"HV_FAULT={fault}", f"LD_PRELOAD={FAULT_SO}"] if fault else []
-        self._last = self.daemon = self.agent.start("env", *env, program, *(options if ours else ("-n",)))
+        arguments = options if ours else ("-n",)
+        self._last = self.daemon = self.agent.start("env", *env, program, *arguments)
         until(lambda: self.daemon.over or self.host.ask("hot_backup")["status"] == host.OK, 30,
               "the daemon serves", interval=0.1)
         assert not self.daemon.over, self.daemon.err
