@@ -83,6 +83,9 @@ def run_workload(rig: Rig, workload: Workload, runs: int, results: Results) -> N
 
 def finish(results: Results, out: Path) -> bool:
     """Print and keep the report; are all targets met?"""
+    found = results.data["workloads"]
+    results.data["workloads"] = {w.name: found[w.name] for w in all_workloads() if w.name in found}
+    results.save()
     print(report.table(results))
     (out / "RESULTS.md").write_text(report.markdown(results), encoding="utf-8")
     drawn = picture.draw(results, out / "latency.svg")
