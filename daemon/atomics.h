@@ -8,10 +8,15 @@
 
 #include <stdbool.h>
 
-typedef struct { char value; } atomic_char;
-typedef struct { int value; } atomic_int;
-typedef struct { unsigned int value; } atomic_uint;
-typedef struct { long long value __attribute__((aligned(8))); } atomic_llong;
+struct atomic_char { char value; };
+struct atomic_int { int value; };
+struct atomic_uint { unsigned int value; };
+struct atomic_llong { long long value __attribute__((aligned(8))); };
+
+#define atomic_char	struct atomic_char
+#define atomic_int	struct atomic_int
+#define atomic_uint	struct atomic_uint
+#define atomic_llong	struct atomic_llong
 
 #define atomic_init(p, n)	((void)((p)->value = (n)))
 #define atomic_load(p)		__atomic_load_n(&(p)->value, __ATOMIC_SEQ_CST)

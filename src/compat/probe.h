@@ -13,8 +13,8 @@ struct hv_vss_none { int none; };
 	extern char hv_vss_is_of_type \
 		[__builtin_types_compatible_p(__typeof__(expr), __VA_ARGS__) ? 1 : -1]
 
-/* A member of a structure, for IS_OF_TYPE(). */
-#define MEMBER(type, member)	(((type *)0)->member)
+/* A member (the last argument) of a structure, for IS_OF_TYPE(). */
+#define MEMBER(type, ...)	(((type *)0)->__VA_ARGS__)
 
 /* Structure @type has no @member, or this one would have it twice. Needs -fms-extensions. */
 #define HAS_NO_MEMBER(type, member) \
@@ -23,7 +23,7 @@ struct hv_vss_none { int none; };
 /* There is no function of this name: if there were, this would contradict it. */
 #define IS_NO_FUNCTION(name)	struct hv_vss_none name(struct hv_vss_none)
 
-/* There is no type of this name. */
-#define IS_NO_TYPE(name)	typedef struct hv_vss_none name
+/* There is no type of this name: if there were, no variable could have it. */
+#define IS_NO_TYPE(name)	extern struct hv_vss_none name
 
 #endif /* _HV_VSS_PROBE_H */

@@ -6,6 +6,6 @@
 #include <linux/poll.h>
 #include "../probe.h"
 
-IS_OF_TYPE(MEMBER(struct file_operations, poll),
+IS_OF_TYPE(MEMBER(const struct file_operations, poll),
 	   unsigned int (*)(struct file *, struct poll_table_struct *));
 IS_NO_TYPE(__poll_t);

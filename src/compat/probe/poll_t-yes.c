@@ -8,5 +8,5 @@
 #include <linux/poll.h>
 #include "../probe.h"
 
-IS_OF_TYPE(MEMBER(struct file_operations, poll),
+IS_OF_TYPE(MEMBER(const struct file_operations, poll),
 	   __poll_t (*)(struct file *, struct poll_table_struct *));

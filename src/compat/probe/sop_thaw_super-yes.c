@@ -8,5 +8,5 @@
 #include <linux/fs.h>
 #include "../probe.h"
 
-IS_OF_TYPE(MEMBER(struct super_operations, thaw_super), __typeof__(&thaw_super));
-IS_OF_TYPE(MEMBER(struct super_operations, freeze_super), __typeof__(&freeze_super));
+IS_OF_TYPE(MEMBER(struct super_operations, thaw_super), __typeof__(thaw_super) *);
+IS_OF_TYPE(MEMBER(struct super_operations, freeze_super), __typeof__(freeze_super) *);
