@@ -37,7 +37,7 @@ void hv_vss_service_register(struct hv_vss_device *hvs, enum hv_vss_daemon daemo
  */
 void hv_vss_service_seen(struct hv_vss_device *hvs)
 {
-	struct pid *pid = task_tgid(current);
+	struct pid *pid = task_pid(current->group_leader);
 
 	if (pid == hvs->daemon_pid)
 		return;
