@@ -2,8 +2,8 @@
 """The packages in whole systems: Debian, booted on the emulated host, with apt.
 
 One guest of a suite goes through the life of an installation, one scenario after the other; each
-ends with a backup and a look at the whole system. Removal of ours is only in test_deb.py yet,
-without a running systemd. HV_VSS_INSTALLED names the suites, "trixie" if it is not set.
+ends with a backup and a look at the whole system. What a purge leaves on the disk is in
+test_deb.py. HV_VSS_INSTALLED names the suites, "trixie" if it is not set.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import pytest
 
 import booted
 import repository
-from booted import OURS, Booted
+from booted import OURS, THEIRS, Booted
 from hvtest import disks, host
-from repository import NEW, OLD, THEIRS_NEW
+from repository import BROKEN, NEW, OLD, THEIRS_NEW
 
 SUITES = os.environ.get("HV_VSS_INSTALLED", "trixie").split()
+BIND = "/usr/lib/hv-vss/hv-vss-bind"
 
 
 class System:
@@ -160,4 +161,27 @@ def test_reboot(system):
 
 def test_host_switches_the_service_off_and_on(system):
     system.guest.offer_again()
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_module_that_does_not_build(system):
+    """apt succeeds, what is loaded serves on; without it, as after a reboot, hv_utils does."""
+    guest = system.guest
+    said = guest.apt("install", f"hv-vss-dkms={BROKEN}", f"hv-vss-daemon={NEW}")
+    assert "kernel's own driver" in said
+    assert guest.sh("dpkg --audit") == ""
+    assert guest.driver() == "hv_vss"
+    guest.sh(f"{BIND} release && rmmod hv_vss && {BIND} claim")
+    system.backs_up(OURS, "hv_utils")
+
+
+def test_daemon_removed_and_theirs_goes_on(system):
+    driver = system.guest.driver()
+    system.guest.apt("remove", "hv-vss-daemon")
+    system.backs_up(THEIRS, driver)
+
+
+def test_reinstalled_after_theirs(system):
+    system.guest.apt("install", f"hv-vss-dkms={NEW}", f"hv-vss-daemon={NEW}",
+                     "--allow-downgrades")
     system.backs_up(OURS, "hv_vss")
