@@ -10,12 +10,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@ struct client {
 	int dev;
 	char *hole;			/* an address that faults */
 	pthread_t reader;
+	pid_t reader_tid;		/* once it runs */
 	pid_t child;
 	const char *name;		/* of the command */
 	char text[100];			/* its arguments */
@@ -257,19 +260,52 @@ static void *read_thread(void *arg)
 {
 	struct client *c = arg;
 	unsigned char b[8192];
-	ssize_t n = read(c->dev, b, sizeof(b));
+	ssize_t n;
 
+	__atomic_store_n(&c->reader_tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	n = read(c->dev, b, sizeof(b));
 	c->name = "read";
 	print_read(c, b, n, 0);
 	fflush(stdout);
 	return NULL;
 }
 
-/* A read in a thread of its own, which may block; its result comes when it comes. */
+/* Is that thread in read()? Also true of one that is no more. */
+static bool reads(pid_t tid)
+{
+	char path[64], what[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	if (read(fd, what, sizeof(what) - 1) < 0)
+		what[0] = '\0';
+	close(fd);
+	/* "running" while it runs. */
+	return atoi(what) == SYS_read && what[0] != 'r';
+}
+
+/*
+ * A read in a thread of its own, which may block; its result comes when it comes. What is done next
+ * is done to a read that has begun.
+ */
 static void do_readthread(struct client *c)
 {
+	pid_t tid = 0;
+
+	__atomic_store_n(&c->reader_tid, 0, __ATOMIC_SEQ_CST);
 	errno = pthread_create(&c->reader, NULL, read_thread, c);
-	say(c, errno ? -1 : 0);
+	if (errno) {
+		say(c, -1);
+		return;
+	}
+	for (int i = 0; i < 5000 && !(tid && reads(tid)); i++) {
+		usleep(1000);
+		tid = __atomic_load_n(&c->reader_tid, __ATOMIC_SEQ_CST);
+	}
+	say(c, 0);
 }
 
 static void do_signal(struct client *c)
