@@ -140,7 +140,8 @@ def test_foreign_freeze_survives_every_clean_up(rig: faults.Rig) -> None:
     rig.agent.run("/sbin/fsfreeze", "-f", "/data/xfs")
     xfs = rig.writers.pop("xfs")
     try:
-        daemon = rig.start("fifreeze-after:1=KILL")     # btrfs, mounted after it
+        # In the roll back of the others: they are frozen at the same time as it is refused.
+        daemon = rig.start("fithaw-after:1=KILL")
         assert rig.host.ask("freeze")["status"] == host.FAIL
         died = daemon.wait().end
         rig.daemon = None
