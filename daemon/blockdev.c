@@ -9,28 +9,9 @@
 #include <sys/sysmacros.h>
 
 #include "blockdev.h"
+#include "sysattr.h"
 
 #define DEPTH_MAX	16	/* dm over md over loop over ...: a cycle ends here */
-
-/* First line of a sysfs attribute without the newline; -ENOENT if there is none. */
-static int read_line(char *buf, size_t size, const char *dir, const char *name)
-{
-	char path[PATH_MAX];
-	FILE *f;
-	int err = 0;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
-		return -ENAMETOOLONG;
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	if (!fgets(buf, size, f))
-		err = -ENOENT;
-	fclose(f);
-	if (!err)
-		buf[strcspn(buf, "\n")] = '\0';
-	return err;
-}
 
 static int walk_dir(const char *dir, int depth, const struct blockdev_walk *walk);
 
@@ -88,7 +69,7 @@ static int walk_dir(const char *dir, int depth, const struct blockdev_walk *walk
 		free(above);
 		return err;
 	}
-	err = read_line(file, sizeof(file), dir, "loop/backing_file");
+	err = sysattr_read(file, sizeof(file), dir, "loop/backing_file");
 	if (!err)
 		return walk->file(walk->arg, file);
 	if (err != -ENOENT && err != -ENOTDIR)
@@ -112,7 +93,7 @@ int blockdev_read_number(const char *dir, dev_t *dev)
 	char line[32];
 	int err;
 
-	err = read_line(line, sizeof(line), dir, "dev");
+	err = sysattr_read(line, sizeof(line), dir, "dev");
 	if (err)
 		return err;
 	if (sscanf(line, "%u:%u", &maj, &min) != 2)
@@ -162,7 +143,7 @@ static int has_device(const char *devices, const char *number)
 		if ((size_t)snprintf(entry, sizeof(entry), "%s/%s", devices, d->d_name) >=
 		    sizeof(entry))
 			continue;
-		found = !read_line(line, sizeof(line), entry, "dev") && !strcmp(line, number);
+		found = !sysattr_read(line, sizeof(line), entry, "dev") && !strcmp(line, number);
 	}
 	closedir(list);
 	return found;

@@ -9,27 +9,10 @@
 #include <unistd.h>
 
 #include "driver.h"
+#include "sysattr.h"
 
 #define VSS_CLASS	"{35fa2e29-ea23-4236-96ae-3a6ebacba440}"
 #define OURS		"hv_vss"
-
-static bool read_attr(char *value, size_t size, const char *dir, const char *name)
-{
-	char path[PATH_MAX];
-	bool ok;
-	FILE *f;
-
-	value[0] = '\0';
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
-		return false;
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	ok = fgets(value, size, f);
-	fclose(f);
-	value[strcspn(value, "\n")] = '\0';
-	return ok;
-}
 
 static void read_link(char *name, const char *dir)
 {
@@ -68,7 +51,7 @@ int driver_find(const char *sysfs, char *device, char *name)
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(dir, sizeof(dir), "%s/bus/vmbus/devices/%.200s", sysfs, entry->d_name);
-		if (!read_attr(class, sizeof(class), dir, "class_id") ||
+		if (sysattr_read(class, sizeof(class), dir, "class_id") ||
 		    strcasecmp(class, VSS_CLASS) != 0)
 			continue;
 		found = true;
@@ -140,10 +123,10 @@ void driver_look(struct driver *d, const char *sysfs)
 	if (!d->name[0])
 		return;
 	snprintf(dir, sizeof(dir), "%s/module/%s", sysfs, d->name);
-	read_attr(d->version, sizeof(d->version), dir, "version");
+	sysattr_read(d->version, sizeof(d->version), dir, "version");
 	snprintf(dir, sizeof(dir), "%s/bus/vmbus/devices/%s/" OURS, sysfs, device);
-	if (read_attr(versions, sizeof(versions), dir, "versions"))
+	if (!sysattr_read(versions, sizeof(versions), dir, "versions"))
 		sscanf(versions, "%15s %15s", d->framework, d->message);
-	read_attr(d->state, sizeof(d->state), dir, "state");
-	read_attr(d->last_error, sizeof(d->last_error), dir, "last_error");
+	sysattr_read(d->state, sizeof(d->state), dir, "state");
+	sysattr_read(d->last_error, sizeof(d->last_error), dir, "last_error");
 }

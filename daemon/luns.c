@@ -17,28 +17,11 @@
 #include "blockdev.h"
 #include "log.h"
 #include "luns.h"
+#include "sysattr.h"
 #include "words.h"
 
 #define IDE_CLASS	"{32412632-86cb-44a2-9b5c-50d1417354f5}"
 #define BUS_IDE		2
-
-static bool read_attr(char *value, size_t size, const char *dir, const char *name)
-{
-	char path[PATH_MAX];
-	bool ok;
-	FILE *f;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
-		return false;
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	ok = fgets(value, size, f);
-	fclose(f);
-	if (ok)
-		value[strcspn(value, "\n")] = '\0';
-	return ok;
-}
 
 /* Is this VMBus device the one that the LUN is behind? */
 static bool is_controller(const char *dir, const struct hv_vss_lun *lun)
@@ -46,12 +29,12 @@ static bool is_controller(const char *dir, const struct hv_vss_lun *lun)
 	char id[64], class[64], guid[40];
 	unsigned int path, target;
 
-	if (!read_attr(id, sizeof(id), dir, "device_id") || id[0] != '{')
+	if (sysattr_read(id, sizeof(id), dir, "device_id") || id[0] != '{')
 		return false;
 	words_guid(guid, sizeof(guid), lun->controller);
 	if (!strncasecmp(id + 1, guid, strlen(guid)))
 		return true;
-	return lun->bus_type == BUS_IDE && read_attr(class, sizeof(class), dir, "class_id") &&
+	return lun->bus_type == BUS_IDE && !sysattr_read(class, sizeof(class), dir, "class_id") &&
 	       !strcasecmp(class, IDE_CLASS) && sscanf(id, "{%8x-%4x-", &path, &target) == 2 &&
 	       path == lun->port && target == lun->target;
 }

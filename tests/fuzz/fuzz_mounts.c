@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
+// Sources: daemon/sysattr.c
 // Libraries: mount
 /*
  * Mount tables: the input is our own one, and behind a 0xff byte that of another mount namespace.

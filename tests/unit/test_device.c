@@ -2,6 +2,7 @@
 // Sources: daemon/device.c daemon/driver.c daemon/fsset.c daemon/uncover.c daemon/mountview.c
 // Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
 // Sources: daemon/luns.c daemon/words.c
+// Sources: daemon/sysattr.c
 // Libraries: mount
 /* The device protocol against a driver that is played here, call by call. */
 #include <errno.h>

@@ -4,6 +4,7 @@
 // Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
 // Sources: daemon/fstypes.c
 // Sources: daemon/luns.c daemon/words.c
+// Sources: daemon/sysattr.c
 // Libraries: mount
 /*
  * The freezer against file systems that fail, hang and come back late, one call at a time. Time

@@ -3,6 +3,7 @@
 // Sources: daemon/statustext.c daemon/json.c daemon/list.c daemon/driver.c daemon/words.c
 // Sources: daemon/sysops.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
 // Sources: daemon/fstypes.c
+// Sources: daemon/sysattr.c
 // Libraries: mount
 /* What --status reads is what the daemon has written, and nothing else is believed. */
 #include <errno.h>

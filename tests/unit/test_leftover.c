@@ -2,6 +2,7 @@
 // Sources: daemon/leftover.c daemon/pool.c daemon/fsset.c daemon/uncover.c daemon/mountview.c
 // Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
 // Sources: daemon/luns.c daemon/words.c
+// Sources: daemon/sysattr.c
 // Libraries: mount
 /*
  * The notes of what is frozen, and who is thawed by them. The mount table is the machine's own;

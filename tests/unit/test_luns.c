@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: daemon/luns.c daemon/blockdev.c daemon/words.c daemon/fsset.c daemon/uncover.c
 // Sources: daemon/mountview.c daemon/mounts.c daemon/order.c daemon/fstypes.c
+// Sources: daemon/sysattr.c
 // Libraries: mount
 /*
  * From the host's list of disks to file systems, by a sysfs of our own:

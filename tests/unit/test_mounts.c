@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
+// Sources: daemon/sysattr.c
 // Libraries: mount
 /* The plan, from recorded mount tables and a sysfs made up in a temporary directory. */
 #include <errno.h>
