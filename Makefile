@@ -18,6 +18,8 @@ helperdir	?= $(prefix)/lib/$(NAME)
 mandir		?= $(prefix)/share/man
 hooksdir	?= $(prefix)/share/$(NAME)/hooks
 sysconfdir	?= /etc
+# The unit reads /etc/default/hv-vss-daemon and /etc/sysconfig/hv-vss-daemon.
+defaultdir	?= $(sysconfdir)/default
 usrsrcdir	?= $(prefix)/src
 completiondir	?= $(prefix)/share/bash-completion/completions
 udevdir		?= $(libdir)/udev/rules.d
@@ -100,6 +102,9 @@ install-takeover:
 
 install-daemon: daemon
 	$(call daemon_files,put)
+	@# What an admin has written there stays.
+	[ -e "$(DESTDIR)$(defaultdir)/hv-vss-daemon" ] || \
+		$(call put,systemd/hv-vss-daemon.default,$(defaultdir),hv-vss-daemon)
 	$(INSTALL) -d -m 755 "$(DESTDIR)$(sysconfdir)/$(NAME)/hooks.d"
 
 # With DESTDIR only files are put in place; otherwise the module is built, and takes over.
@@ -128,6 +133,10 @@ endif
 	rm -rf "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)"
 	$(call module_files,drop)
 	$(call daemon_files,drop)
+	@# Unless an admin has written something there.
+	if cmp -s systemd/hv-vss-daemon.default "$(DESTDIR)$(defaultdir)/hv-vss-daemon"; then \
+		$(call drop,systemd/hv-vss-daemon.default,$(defaultdir),hv-vss-daemon); \
+	fi
 	-rmdir "$(DESTDIR)$(sysconfdir)/$(NAME)/hooks.d" "$(DESTDIR)$(sysconfdir)/$(NAME)"
 	rmdir "$(DESTDIR)$(hooksdir)" "$(DESTDIR)$(prefix)/share/$(NAME)"
 	rmdir "$(DESTDIR)$(helperdir)" "$(DESTDIR)$(unitdir)/hypervvssd.service.d" \

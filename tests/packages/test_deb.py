@@ -147,6 +147,28 @@ def test_theirs_removed_before_ours_and_back_again(guest):
     assert serving(guest) == THEIRS
 
 
+def test_options_are_the_admin_s(guest):
+    """Kept by an upgrade and by a removal, and gone with a purge."""
+    options = "/etc/default/hv-vss-daemon"
+    mine = 'HV_VSS_OPTIONS="--hold=30"\n'
+    install(guest, DAEMON)
+    assert options in guest.sh("dpkg-query -W -f '${Conffiles}' hv-vss-daemon")
+    assert guest.sh(f"cat {options}") == (TOP / "systemd/hv-vss-daemon.default").read_text()
+    guest.write(options, mine)
+    install(guest, newer(guest, DAEMON, "99.1"))
+    assert guest.sh(f"cat {options}") == mine
+    # The package's own has changed as well: dpkg asks, and this is the answer that apt is given.
+    newest = newer(guest, DAEMON, "99.2", f"echo '# more' >>.{options}")
+    install(guest, f"--force-confold {newest}")
+    assert guest.sh(f"cat {options}") == mine
+    guest.sh("dpkg -r hv-vss-daemon")
+    assert guest.sh(f"cat {options}") == mine
+    install(guest, newest)
+    assert guest.sh(f"cat {options}") == mine
+    guest.sh("dpkg -P hv-vss-daemon")
+    assert guest.sh(f"ls -d {options}* /etc/hv-vss 2>/dev/null || true") == ""
+
+
 def test_mask_by_an_admin_stays(guest):
     link = f"/etc/systemd/system/{UNIT}"
     guest.sh(f"ln -s /dev/null {link}")

@@ -12,6 +12,7 @@ import guest_system
 from hvtest import build
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+OPTIONS = "HV_VSS_OPTIONS"
 PAGES = {"module": TOP / "src/hv_vss.4", "daemon": TOP / "daemon/hv-vss-daemon.8"}
 
 
@@ -99,6 +100,28 @@ def test_manual_page_has_every_parameter_and_attribute_of_the_module():
     assert {name for name in names if not re.search(rf"\b{name}\b", page)} == set()
 
 
+def test_options_are_read_from_where_they_are_said_to_be():
+    unit = (TOP / "systemd/hv-vss-daemon.service").read_text()
+    places = set(re.findall("^EnvironmentFile=-(.*)", unit, re.M))
+    assert places == {"/etc/default/hv-vss-daemon", "/etc/sysconfig/hv-vss-daemon"}
+    assert f"/usr/sbin/hv-vss-daemon ${OPTIONS}" in unit
+    for page in ("README.md", "daemon/hv-vss-daemon.8"):
+        text = (TOP / page).read_text().replace("\\-", "-")
+        assert set(re.findall(r"/etc/(?:default|sysconfig)/[\w-]+", text)) == places, page
+        assert OPTIONS in text, page
+
+
+def test_file_of_options_names_what_there_is():
+    text = (TOP / "systemd/hv-vss-daemon.default").read_text()
+    source = (TOP / "daemon/options.c").read_text()
+    known = set(re.findall(r'\{ "([a-z-]+)", (?:no|required)_argument', source))
+    named = set(re.findall(r"--([a-z][a-z-]*)", text))
+    assert len(named) > 5 and named <= known
+    # As it is, it sets nothing.
+    assert [line for line in text.splitlines() if line and not line.startswith("#")] == []
+    assert f"\n#{OPTIONS}=" in text
+
+
 def test_make_install_and_uninstall(tmp_path, version):
     guest = guest_system.GuestSystem("bookworm", tmp_path / "system")
     tree = tmp_path / "tree"
@@ -119,9 +142,14 @@ def test_make_install_and_uninstall(tmp_path, version):
     assert version in guest.sh("hv-vss-daemon --version")
     # Before the unit of the distribution, and not in its place.
     assert guest.exists("/etc/systemd/system/hv-vss-daemon.service")
+    # What is written there stays, whether it is installed again or removed.
+    assert OPTIONS in guest.sh("cat /etc/default/hv-vss-daemon")
+    guest.sh("echo mine >/etc/default/hv-vss-daemon")
     assert "Installed." in guest.sh("cd /root/hv-vss && make -s install"), "again"
 
     guest.sh("cd /root/hv-vss && make -s uninstall")
+    assert guest.sh("cat /etc/default/hv-vss-daemon") == "mine\n"
+    guest.sh("rm /etc/default/hv-vss-daemon")
     after = guest.sh(f"find {where} ! -name 'modules.*' | sort")
     left = {path for path in set(after.split()) - set(before.split())
             if not re.search("/mok[.]|/updates(/dkms)?$", path)}

@@ -64,16 +64,51 @@ def test_rpmlint_has_nothing_more_to_say(packages):
     assert " 0 errors, 0 warnings" in done.stdout
 
 
-def test_module_package_through_its_life(packages, tmp_path, version):
+@pytest.fixture(name="newer", scope="module")
+def newer_fixture(tmp_path_factory):
+    """The packages of another version, whose file of options has changed as well."""
+    def edit(text):
+        text = re.sub(r"^(Version: +).*", r"\g<1>99.0.0", text, flags=re.M)
+        return re.sub("^%setup -q$", r"\g<0>\necho '# more' >>systemd/hv-vss-daemon.default", text,
+                      flags=re.M)
+
+    return build(tmp_path_factory.mktemp("newer"), "99.0.0", edit)
+
+
+RPM = "rpm --nodeps --dbpath /rpmdb"
+
+
+@pytest.fixture(name="guest")
+def guest_fixture(packages, newer, tmp_path):
+    """A system with the packages of both versions in /rpms."""
     guest = guest_system.GuestSystem("trixie", tmp_path / "system")
-    new = build(tmp_path / "new", "99.0.0",
-                lambda text: re.sub(r"^(Version: +).*", r"\g<1>99.0.0", text, flags=re.M))
     (tmp_path / "rpms").mkdir()
-    for path in packages + new:
-        if "dkms" in path.name:
+    for path in packages + newer:
+        if not path.name.endswith(".src.rpm"):
             shutil.copy(path, tmp_path / "rpms")
     guest.copy_in(tmp_path / "rpms", "/rpms")
-    rpm = "rpm --nodeps --dbpath /rpmdb"
+    return guest
+
+
+def test_options_are_the_admin_s(guest, version):
+    """Kept by an upgrade; a removal puts them aside."""
+    options = "/etc/sysconfig/hv-vss-daemon"
+    old, new = (f"/rpms/hv-vss-daemon-{number}-1.x86_64.rpm" for number in (version, "99.0.0"))
+    guest.sh(f"{RPM} -i {old}")
+    assert guest.sh("rpm --dbpath /rpmdb -qc hv-vss-daemon").split() == [options]
+    assert guest.sh(f"cat {options}") == (TOP / "systemd/hv-vss-daemon.default").read_text()
+    guest.sh(f"echo mine >{options}; {RPM} -U {new}")
+    assert guest.sh(f"cat {options}") == "mine\n"
+    assert "# more" in guest.sh(f"cat {options}.rpmnew")
+    guest.sh(f"{RPM} -e hv-vss-daemon")
+    assert not guest.exists(options)
+    assert guest.sh(f"cat {options}.rpmsave") == "mine\n"
+    guest.sh(f"rm {options}.*; {RPM} -i {old}; {RPM} -e hv-vss-daemon")
+    assert guest.sh(f"ls -d {options}* /etc/hv-vss 2>/dev/null || true") == ""
+
+
+def test_module_package_through_its_life(guest, version):
+    rpm = RPM
     guest.sh(f"{rpm} -i /rpms/hv-vss-dkms-{version}-1.noarch.rpm")
     asked = f"modinfo -k {guest.kernel} -F version hv_vss"
     assert guest.sh(asked).strip() == version
