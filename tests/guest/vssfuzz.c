@@ -145,6 +145,14 @@ static void guard_one(struct fuzzer *f, int dev, bool freeze)
 	pthread_mutex_unlock(&f->fuzz->busy[i]);
 }
 
+static bool is_path(const struct fuzz *fuzz, int fd)
+{
+	for (int i = 0; i < fuzz->paths; i++)
+		if (fuzz->fd[i] == fd)
+			return true;
+	return false;
+}
+
 static void any_ioctl(struct fuzzer *f, int dev)
 {
 	static const unsigned long cmds[] = {
@@ -156,7 +164,13 @@ static void any_ioctl(struct fuzzer *f, int dev)
 	};
 	unsigned long cmd = cmds[draw(f, 3)];
 
-	/* Arming a standard descriptor or the device itself is refused; never FIFREEZE by it. */
+	/*
+	 * Arming a standard descriptor or the device itself is refused; never FIFREEZE by it. To
+	 * take the guard from a file system that another thread is freezing means to want it
+	 * frozen for good: no module can tell that from a FIFREEZE that has failed.
+	 */
+	if (cmd != HV_VSS_IOC_ARM && is_path(f->fuzz, g.fd))
+		return;
 	if (one_in(f, 2))
 		ioctl(dev, cmd, one_in(f, 8) ? (void *)f->fuzz->hole : &g);
 	else

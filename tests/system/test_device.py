@@ -512,6 +512,7 @@ def test_anything_at_random_harms_nothing(device: Device) -> None:
         if dice.random() < 0.5:
             fuzzer.kill(9)
         fuzzer.wait(60)
+        device.guest.writable(PLACES)
         rounds += 1
     say(f"device: seed {SEED}: {rounds} rounds, {sent} requests; {fuzzer.out.strip()}")
     device.limit(**DEFAULTS)
