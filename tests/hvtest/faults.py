@@ -10,6 +10,8 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -151,6 +153,28 @@ class Rig:
         row = Row(fault, self.stack.kind, word(freeze), word(thaw), frozen_after, self.log())
         with open(place, "a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(row)) + "\n")
+
+    # -- other people's freezes
+
+    @staticmethod
+    def place(name: str) -> str:
+        """Where a file system is that is written to."""
+        return "/" if name == "root" else f"/data/{name}"
+
+    @contextmanager
+    def frozen_by_others(self, name: str) -> Iterator[load.Writer]:
+        """Somebody else freezes a file system. Its writer is out of the measurements meanwhile,
+        and must not have got anything through in the last half second of it."""
+        self.agent.run("/sbin/fsfreeze", "-f", self.place(name))
+        writer = self.writers.pop(name)
+        try:
+            yield writer
+            last = writer.last
+            time.sleep(0.5)
+            assert writer.last == last, "a foreign freeze was ended"
+        finally:
+            self.writers[name] = writer
+            self.agent.run("/sbin/fsfreeze", "-u", self.place(name))
 
     # -- measuring
 

@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -11,6 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import guest_system  # noqa: E402  pylint: disable=wrong-import-position,import-error
+import installed  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 TOP = HERE.parents[1]
 
@@ -20,6 +22,31 @@ def version() -> str:
     """The version of this tree, from the one place that holds it."""
     return subprocess.run(["make", "-s", "version"], cwd=TOP, check=True, capture_output=True,
                           text=True).stdout.strip()
+
+
+@pytest.fixture(scope="session", params=[
+    pytest.param(suite, marks=pytest.mark.xdist_group(f"installed-{suite}"))
+    for suite in installed.SUITES])
+def life(request, tmp_path_factory, version):
+    """A booted system, in the state that the last scenario left it in. Of all test files: to boot
+    it, and to install into it, takes longer than most scenarios."""
+    booted_system = installed.System(request.param, tmp_path_factory.mktemp("system"), version)
+    try:
+        booted_system.start()
+        yield booted_system
+    finally:
+        booted_system.guest.stop()
+
+
+@pytest.fixture
+def whole_system(life, request):
+    """For one scenario; the next ones build on it."""
+    if life.broken:
+        pytest.fail(f"the system is not what it should be since {life.broken}")
+    life.broken = request.node.name     # until the backup at its end
+    begin = time.monotonic()
+    yield life
+    life.guest.timed(request.node.name, begin)
 
 
 @pytest.fixture(params=guest_system.SUITES)

@@ -2,90 +2,28 @@
 """The packages in whole systems: Debian, booted on the emulated host, with apt.
 
 One guest of a suite goes through the life of an installation, one scenario after the other; each
-ends with a backup and a look at the whole system. What a purge leaves on the disk is in
-test_deb.py. HV_VSS_INSTALLED names the suites, "trixie" if it is not set.
+ends with a backup and a look at the whole system. HV_VSS_INSTALLED names the suites, "trixie" if it
+is not set. What came of it in each suite is in PACKAGES.md.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import time
-from pathlib import Path
-
 import pytest
 
-import booted
-import repository
-from booted import OURS, THEIRS, Booted
-from hvtest import disks, host
+from booted import OURS, THEIRS
+from hvtest import host
 from repository import BROKEN, NEW, OLD, THEIRS_NEW
 
-SUITES = os.environ.get("HV_VSS_INSTALLED", "trixie").split()
 BIND = "/usr/lib/hv-vss/hv-vss-bind"
-
-
-class System:
-    """The booted system, and what is known of it."""
-
-    def __init__(self, suite: str, directory: Path, version: str) -> None:
-        self.directory = directory
-        self.broken: str | None = None
-        live = disks.new_set(directory, ("ext4",))
-        disks.copy(booted.image(suite), live["root"])
-        live["repo"] = repository.disk(suite, version)
-        self.guest = Booted(suite, live, readonly=frozenset({"repo"}))
-
-    def start(self) -> None:
-        """Boot; nothing is installed yet, and no daemon answers the host."""
-        self.guest.start()
-        self.guest.mount_all()
-        self.guest.sh("apt-get -q update")
-        assert self.guest.failed_units() == ""
-
-    def backs_up(self, daemon: str, driver: str) -> None:
-        """A verified backup with this daemon and driver; nothing has failed, nothing complains."""
-        guest = self.guest
-        guest.wait_serving()
-        assert (guest.daemon(), guest.driver()) == (daemon, driver)
-        guest.back_up(self.directory / "copies")
-        guest.writable(["/root", "/data/ext4"])
-        assert guest.failed_units() == ""
-        assert guest.journal_errors() == []
-        guest.check()
-        self.broken = None
-
-    def packaged(self, package: str) -> str:
-        """The version of a package that is installed."""
-        return self.guest.sh(f"dpkg-query -W -f '${{Version}}' {package}")
-
-    def theirs(self) -> str:
-        """The suite's own version of hyperv-daemons."""
-        table = self.guest.sh("apt-cache madison hyperv-daemons")
-        return next(v for v in re.findall(r"\| (\S+) \|", table) if v != THEIRS_NEW)
-
-
-@pytest.fixture(scope="module", params=[
-    pytest.param(suite, marks=pytest.mark.xdist_group(f"installed-{suite}")) for suite in SUITES])
-def life(request, tmp_path_factory, version):
-    """The system of a suite, in the state that the last scenario left it in."""
-    system = System(request.param, tmp_path_factory.mktemp("system"), version)
-    try:
-        system.start()
-        yield system
-    finally:
-        system.guest.stop()
+# The distribution's daemon says so when its device goes, whoever takes it away, and goes on with
+# the next one.
+DEVICE_GONE = r"read failed; error:\s?19\b"
 
 
 @pytest.fixture(name="system")
-def system_fixture(life, request):
+def system_fixture(whole_system):
     """For one scenario; the next ones build on it."""
-    if life.broken:
-        pytest.fail(f"the system is not what it should be since {life.broken}")
-    life.broken = request.node.name     # until the backup at its end
-    begin = time.monotonic()
-    yield life
-    life.guest.timed(request.node.name, begin)
+    return whole_system
 
 
 def test_fresh_install_on_the_running_system(system):
@@ -184,4 +122,36 @@ def test_daemon_removed_and_theirs_goes_on(system):
 def test_reinstalled_after_theirs(system):
     system.guest.apt("install", f"hv-vss-dkms={NEW}", f"hv-vss-daemon={NEW}",
                      "--allow-downgrades")
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_everything_purged_and_theirs_goes_on(system):
+    guest = system.guest
+    guest.apt("purge", "hv-vss-daemon", "hv-vss-dkms")
+    assert guest.sh("lsmod | grep -w hv_vss || true") == ""
+    assert guest.sh("dpkg -V hyperv-daemons | grep -v /usr/share/ || true") == ""
+    # Once: while theirs had taken over already and the module went.
+    assert len(system.excuse(DEVICE_GONE)) <= 1
+    system.backs_up(THEIRS, "hv_utils")
+
+
+def test_nothing_is_left(system):
+    """Nobody answers: the host is told so, and the next installation serves again."""
+    guest = system.guest
+    guest.apt("purge", "hyperv-daemons")
+    assert system.left() == set()
+    assert guest.run_sh("systemctl cat hv-vss-daemon.service").status != 0
+    assert guest.driver() == "hv_utils"
+    assert guest.host.ask("hot_backup")["status"] == host.FAIL
+    guest.apt("install", "--no-install-recommends", f"hv-vss-daemon={NEW}")
+    assert system.packaged("hv-vss-dkms") == ""
+    system.backs_up(OURS, "hv_utils")
+
+
+def test_theirs_first_and_then_ours(system):
+    guest = system.guest
+    guest.apt("purge", "hv-vss-daemon")
+    guest.apt("install", f"hyperv-daemons={system.theirs()}")
+    system.backs_up(THEIRS, "hv_utils")
+    guest.apt("install", f"hv-vss-daemon={NEW}", f"hv-vss-dkms={NEW}")
     system.backs_up(OURS, "hv_vss")

@@ -171,19 +171,11 @@ def test_freeze_by_somebody_else_during_ours(rig: faults.Rig) -> None:
     rig.start(f"fifreeze-after:1=sleep-{1500 * rig.scale}")
     sent = rig.host.send("freeze")
     time.sleep(0.5 * rig.scale)
-    rig.agent.run("/sbin/fsfreeze", "-f", "/")
-    begun = rig.now()
-    root = rig.writers.pop("root")
-    try:
+    with rig.frozen_by_others("root"):
+        begun = rig.now()
         freeze = rig.host.answer(sent)
         seconds = rig.thawed_after(begun + 1.5 * rig.scale)
         thaw = rig.host.ask("thaw")
-        last = root.last
-        time.sleep(0.5)
-        assert root.last == last, "a foreign freeze was ended"
-    finally:
-        rig.writers["root"] = root
-        rig.agent.run("/sbin/fsfreeze", "-u", "/")
     rig.record("frozen by somebody else during the freeze", freeze, thaw,
                f"{seconds:.2f} (theirs: untouched)")
     assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL)
