@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Under the real systemd of a booted system: the unit is killed, stopped and restarted while
+everything is frozen; the journal; and what hooks can do within the unit's limits.
+
+The system is the one of test_installed.py, or one that is booted for this. What came of it in each
+suite is in PACKAGES.md.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from booted import OURS
+from hvtest import host
+from hvtest.agent import Command, until
+from repository import NEW
+
+BIND = "/usr/lib/hv-vss/hv-vss-bind"
+UNIT = "hv-vss-daemon.service"
+OPTIONS = "/etc/default/hv-vss-daemon"
+HOOKS = "/etc/hv-vss/hooks.d"
+PLACES = ["/root", "/data/ext4"]
+# Seconds until everything accepts writes again: the module's promise; and without it, where
+# systemd first has to start a program.
+LIMIT = {"hv_vss": 1.0, "hv_utils": 5.0}
+HOLD = 5
+CALLS = "/run/hook-calls"
+NOTE = f'#!/bin/sh\necho "$1 $HV_VSS_STATUS" >>{CALLS}\n'
+# Of a freeze that was ended before the host's THAW, and of the unit's end by a signal.
+BROKEN = r"hv-vss-daemon\[\d+\]: |kernel: hv_vss: "
+
+
+@pytest.fixture(name="system")
+def system_fixture(whole_system):
+    """With our packages, on our module."""
+    guest = whole_system.guest
+    if not whole_system.packaged("hv-vss-daemon") or not whole_system.packaged("hv-vss-dkms"):
+        guest.apt("install", f"hv-vss-daemon={NEW}", f"hv-vss-dkms={NEW}")
+    guest.sh(f"rm -f {HOOKS}/* {CALLS}")
+    guest.wait_serving()
+    return whole_system
+
+
+def main_pid(guest) -> str:
+    """Of the unit; "0" if it doesn't run."""
+    return guest.sh(f"systemctl show -p MainPID --value {UNIT}").strip()
+
+
+def freeze(guest) -> list[Command]:
+    """Freeze; returns writes that can be done only when that is over."""
+    assert guest.host.ask("freeze", timeout=120)["status"] == host.OK
+    guest.frozen(PLACES)
+    return [guest.write_to(place) for place in PLACES]
+
+
+def written(writes: list[Command], timeout: float = 60) -> float:
+    """When all of the writes were done (the guest's clock, seconds)."""
+    results = [write.wait(timeout) for write in writes]
+    assert all(result.status == 0 for result in results), results
+    return max(result.end for result in results)
+
+
+def tell(system, what: str, seconds: float, since: str, thaw: str) -> None:
+    """A row of PACKAGES.md."""
+    answer = "success" if thaw == host.OK else "failure"
+    print(f"{system.guest.suite} | {what} | {seconds:.2f} s after {since} | {answer}", flush=True)
+
+
+def put_hook(guest, name: str, script: str) -> None:
+    """Install a hook."""
+    guest.agent.put(f"{HOOKS}/{name}", script.encode(), 0o755)
+
+
+@pytest.mark.parametrize("driver", ["hv_vss", "hv_utils"])
+@pytest.mark.parametrize("whom", ["all", "main"])
+def test_killed_while_frozen(system, driver, whom):
+    """All is thawed, the host is told, and the unit is back; the hooks are called again."""
+    guest = system.guest
+    if driver == "hv_utils":
+        guest.sh(f"{BIND} release")
+        guest.wait_serving()
+        assert guest.driver() == driver
+    put_hook(guest, "note", NOTE)
+    pid = main_pid(guest)
+    writes = freeze(guest)
+    # As it is called in bullseye.
+    killed = guest.run_sh(f"systemctl kill --kill-who={whom} --signal=KILL {UNIT}")
+    assert killed.status == 0, killed
+    seconds = max(written(writes) - killed.end, 0)
+    thaw = guest.host.ask("thaw", timeout=60)["status"]
+    tell(system, f"systemctl kill --kill-who={whom} -s KILL, {driver}", seconds, "the kill", thaw)
+    assert seconds < LIMIT[driver]
+    assert thaw != host.OK
+    until(lambda: main_pid(guest) not in ("0", pid), 30, "the unit is back", interval=0.2)
+    until(lambda: guest.sh(f"cat {CALLS}").splitlines() == ["freeze ", "thaw failed"], 30,
+          "the hook is called with thaw", interval=0.2)
+    system.excuse(BROKEN)
+    system.backs_up(OURS, driver)
+    if driver == "hv_utils":
+        guest.sh(f"{BIND} claim")
+        system.backs_up(OURS, "hv_vss")
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart", "try-restart"])
+def test_told_to_end_while_frozen(system, verb):
+    """The backup is finished first, and is good."""
+    guest = system.guest
+    put_hook(guest, "note", NOTE)
+    pid = main_pid(guest)
+    writes = freeze(guest)
+    command = guest.start_sh(f"systemctl {verb} {UNIT}")
+    guest.agent.run("sleep", "3")
+    assert not command.over
+    guest.frozen(PLACES)
+    asked = guest.agent.try_run("true").end
+    thaw = guest.host.ask("thaw", timeout=60)["status"]
+    seconds = written(writes) - asked
+    tell(system, f"systemctl {verb}", seconds, "THAW", thaw)
+    assert thaw == host.OK
+    assert command.wait(60).status == 0
+    assert guest.sh(f"cat {CALLS}").splitlines() == ["freeze ", "thaw ok"]
+    state = guest.sh(f"systemctl show -p ActiveState,Result --value {UNIT}").split()
+    if verb == "stop":
+        assert sorted(state) == ["inactive", "success"] and main_pid(guest) == "0"
+        guest.sh(f"systemctl start {UNIT}")
+    else:
+        assert sorted(state) == ["active", "success"] and main_pid(guest) not in ("0", pid)
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_restarted_while_frozen_and_the_host_never_thaws(system):
+    """The limit that the file of options sets ends the freeze, and with it the waiting."""
+    guest = system.guest
+    guest.sh(f"cp {OPTIONS} /run/options; echo 'HV_VSS_OPTIONS=\"--hold={HOLD}\"' >{OPTIONS}; "
+             f"systemctl restart {UNIT}")
+    guest.wait_serving()
+    begin = guest.agent.try_run("true").begin
+    writes = freeze(guest)
+    command = guest.start_sh(f"systemctl restart {UNIT}")
+    seconds = written(writes) - begin
+    assert command.wait(30).status == 0
+    thaw = guest.host.ask("thaw", timeout=60)["status"]
+    tell(system, f"systemctl restart, no THAW, --hold={HOLD}", seconds, "FREEZE was sent", thaw)
+    # That of the freeze itself comes on top.
+    assert HOLD <= seconds < HOLD + 10
+    assert thaw != host.OK
+    system.excuse(BROKEN)
+    guest.sh(f"cp /run/options {OPTIONS}; systemctl restart {UNIT}")
+    system.backs_up(OURS, "hv_vss")
+
+
+def entries(guest, *filters: str) -> list[dict]:
+    """What journalctl finds."""
+    out = guest.sh(f"journalctl -b --no-pager -o json {' '.join(filters)}")
+    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+
+def test_journal_finds_backups_by_their_fields(system):
+    guest = system.guest
+    system.backs_up(OURS, "hv_vss")
+    good = entries(guest, "HV_VSS_EVENT=backup")[-1]
+    number = good["HV_VSS_BACKUP"]
+    for filters in (f"HV_VSS_BACKUP={number}", "HV_VSS_RESULT=ok", f"-u {UNIT} HV_VSS_MOUNT=/",
+                    "HV_VSS_MOUNT=/data/ext4", f"MESSAGE_ID={good['MESSAGE_ID']}",
+                    "-p info HV_VSS_FREEZE_ANSWER=success HV_VSS_THAW_ANSWER=success"):
+        assert good in entries(guest, filters), filters
+    assert good not in entries(guest, "HV_VSS_RESULT=failed")
+    assert good["MESSAGE_ID"] == "61f01696cdcc4b7489cc76ae6b60e0ea"
+    assert (good["_SYSTEMD_UNIT"], good["SYSLOG_IDENTIFIER"], good["PRIORITY"]) == (
+        UNIT, "hv-vss-daemon", "6")
+    assert good["HV_VSS_ASKED"] == "FREEZE" and "HV_VSS_REASON" not in good
+    assert {"/", "/data/ext4"} <= set(good["HV_VSS_MOUNT"])
+    took = {name: int(good[f"HV_VSS_{name}_US"]) for name in
+            ("PLAN", "SYNC", "FREEZE", "HELD", "THAW")}
+    assert all(0 < us < 300e6 for us in took.values()), took
+    assert good["MESSAGE"].startswith("backup ok: ")
+    assert f"held {round(took['HELD'] / 1000)} ms" in good["MESSAGE"]
+
+    put_hook(guest, "refuses", "#!/bin/sh\nexit 3\n")
+    assert guest.host.ask("freeze")["status"] != host.OK
+    until(lambda: entries(guest, "HV_VSS_RESULT=failed", "HV_VSS_EVENT=backup")[-1:] > [], 10,
+          "the journal has the failed backup", interval=0.5)
+    failed = entries(guest, "HV_VSS_RESULT=failed")[-1]
+    assert failed["MESSAGE_ID"] == "80c5540794ad47d89d8272bcf1adc721"
+    assert (failed["PRIORITY"], failed["HV_VSS_FREEZE_ANSWER"]) == ("3", "failure")
+    assert int(failed["HV_VSS_BACKUP"]) > int(number)
+    # What the hook's process said belongs to the same unit.
+    assert any("hook refuses: freeze: exit status 3" in entry["MESSAGE"]
+               for entry in entries(guest, f"-u {UNIT} -p err"))
+    guest.sh(f"rm {HOOKS}/refuses")
+    system.excuse(BROKEN)
+    system.backs_up(OURS, "hv_vss")
+
+
+# What hooks of applications do; each line is one thing that must work.
+USUAL = r"""
+sh -c 'id && date'
+sh -c 'echo one >/var/tmp/of-hook && sync -f /var/tmp/of-hook'
+chown postgres:postgres /var/tmp/of-hook
+chmod 4755 /var/tmp/of-hook
+runuser -u postgres -- sh -c 'echo two >>/var/tmp/of-hook && id -un | grep -x postgres'
+runuser -l postgres -s /bin/sh -c 'test "$(pwd)" = / && id -un | grep -x postgres'
+su postgres -s /bin/sh -c 'id -un | grep -x postgres'
+su - postgres -s /bin/sh -c true
+setpriv --reuid=postgres --regid=postgres --init-groups true
+setpriv --reuid=postgres --clear-groups sh -c 'kill -0 $$'
+sh -c 'exec 9>/run/lock/of-hook && flock -w 1 9'
+sh -c 'sleep 100 & kill $!'
+sh -c 'ulimit -n 8192 && ulimit -c unlimited && ulimit -l unlimited'
+nice -n -5 true
+ionice -c 2 -n 0 true
+timeout 5 true
+logger -t of-hook said
+systemctl is-active dbus.service
+systemctl show -p MainPID hv-vss-daemon.service
+python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=7)'
+python3 -c 'import socket; a = socket.socket(); a.bind(("", 0)); a.listen(); print(a)'
+python3 -c 'import subprocess; subprocess.run(["true"], check=True)'
+"""
+# Each hook's line of its own, however quoted; who can't be told by a status tells by a line.
+USUAL_HOOK = """#!/bin/sh
+[ "$1" = freeze ] || exit 0
+while read -r line; do
+	[ -n "$line" ] || continue
+	if said=$(sh -c "$line" 2>&1); then echo "worked: $line"; else echo "FAILED: $line: $said"; fi
+done <<'LINES' >/run/of-hook
+%s
+LINES
+"""
+
+
+def test_hooks_can_do_what_hooks_do(system):
+    """Within the unit's capabilities and filter of system calls."""
+    guest = system.guest
+    guest.sh("id postgres >/dev/null 2>&1 || useradd --system --home-dir / postgres")
+    put_hook(guest, "usual", USUAL_HOOK % USUAL)
+    system.backs_up(OURS, "hv_vss")
+    said = guest.sh("cat /run/of-hook").splitlines()
+    assert [line for line in said if not line.startswith("worked: ")] == []
+    assert len(said) == len(USUAL.strip().splitlines())
+    status = guest.sh(f"grep -E '^(Seccomp|NoNewPrivs):' /proc/{main_pid(guest)}/status").split()
+    assert status == ["NoNewPrivs:", "0", "Seccomp:", "2"], "the filter is in force"
+
+
+SERVER = """import socket
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("/run/postgresql/.s.PGSQL.5432")
+listener.listen()
+while True:
+    print(listener.accept()[0].recv(9999).decode(), flush=True)
+"""
+PSQL = """#!/usr/bin/python3
+import os, pwd, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.connect("/run/postgresql/.s.PGSQL.5432")
+server.sendall((pwd.getpwuid(os.geteuid()).pw_name + ": " + sys.argv[-1]).encode())
+"""
+MARIADB = r"""#!/bin/sh
+while read -r line; do
+	echo "$line" >>/run/mariadb.said
+	case $line in *"SELECT '"*) line=${line#*SELECT \'}; echo "${line%%\'*}" ;; esac
+done
+"""
+
+
+def test_ready_made_hooks_for_databases(system):
+    """As shipped, with stand-ins for the clients and servers; the real ones are in
+    tests/system/test_hooks_databases.py, without the unit."""
+    guest = system.guest
+    guest.sh("id postgres >/dev/null 2>&1 || useradd --system --home-dir / postgres; "
+             "install -d -o postgres /run/postgresql; rm -f /run/mariadb.said; "
+             f"ln -s /usr/share/hv-vss/hooks/mysql /usr/share/hv-vss/hooks/postgresql {HOOKS}/; "
+             "cp /bin/sleep /usr/local/bin/mariadbd")
+    guest.agent.put("/usr/local/bin/psql", PSQL.encode(), 0o755)
+    guest.agent.put("/usr/local/bin/mariadb", MARIADB.encode(), 0o755)
+    servers = [guest.start_sh(f"exec runuser -u postgres -- python3 -c '{SERVER}'"),
+               guest.start_sh("exec mariadbd 1000")]
+    until(lambda: guest.run_sh("test -S /run/postgresql/.s.PGSQL.5432 && pidof mariadbd").status
+          == 0, 30, "the servers have started", interval=0.2)
+    begin = time.monotonic()
+    writes = freeze(guest)
+    asked = servers[0].out.splitlines()
+    assert len(asked) == 2 and asked[1] == "postgres: CHECKPOINT", asked
+    assert "pg_settings" in asked[0]
+    # The lock is held by a client that the hook has left in the background.
+    assert guest.run_sh("kill -0 $(cat /run/hv-vss/hook-mysql/client)").status == 0
+    assert "FLUSH TABLES WITH READ LOCK" in guest.sh("tail -n 1 /run/mariadb.said")
+    assert guest.host.ask("thaw")["status"] == host.OK
+    written(writes)
+    until(lambda: "UNLOCK TABLES" in guest.sh("tail -n 1 /run/mariadb.said"), 30, "unlocked")
+    until(lambda: guest.run_sh("test -e /run/hv-vss/hook-mysql").status, 10, "cleaned up")
+    print(f"{guest.suite}: a backup with hooks for databases: {time.monotonic() - begin:.1f} s")
+    for server in servers:
+        server.kill()
+    guest.sh(f"rm -f {HOOKS}/mysql {HOOKS}/postgresql /usr/local/bin/psql "
+             "/usr/local/bin/mariadb /usr/local/bin/mariadbd; rm -rf /run/postgresql")
+    system.backs_up(OURS, "hv_vss")
