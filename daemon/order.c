@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The order of freezing. A file system whose blocks lie in a file of another one must be frozen
- * before that one: freezing it still writes. Everything else follows the habit of reverse mount
+ * before that one: freezing it still writes. Not every such file is known: network block devices
+ * and iSCSI disks don't tell where their server, which may be on this machine, has it, and the
+ * path of a loop device's file may be one of another mount namespace. So what is not known to lie
+ * on nothing but disks comes before what does. Everything else follows the habit of reverse mount
  * order with the root last.
  */
 #include <errno.h>
@@ -123,7 +126,11 @@ int order_find_below(struct mounts *m, const char *sysfs)
 	return err;
 }
 
-/* By habit: the root last, otherwise what was mounted last comes first. */
+/*
+ * By habit: the root last, and what lies on disks only behind the others; otherwise what was
+ * mounted last comes first. The table is no proof of that order: it can be changed by moving
+ * mounts, and is sorted by the mounts' reusable ids since Linux 6.8.
+ */
 static int by_habit(const void *a, const void *b, void *arg)
 {
 	const struct mounts *m = arg;
@@ -132,6 +139,8 @@ static int by_habit(const void *a, const void *b, void *arg)
 
 	if (x->root != y->root)
 		return x->root ? 1 : -1;
+	if (x->hardware != y->hardware)
+		return x->hardware ? 1 : -1;
 	return (x->place < y->place) - (x->place > y->place);
 }
 

@@ -252,14 +252,47 @@ static void what_is_on_disks_is_frozen_together(void **state)
 				    "6 1 8:99 / /unknown rw - ext4 /dev/sdz rw\n"
 				    "7 1 8:240 / /c rw - ext4 /dev/sdp rw\n"), 0);
 	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
-	assert_order(&m, "/c /unknown /iscsi /nbd /b /a /");
-	assert_false(beside(&m, 8, 240));
+	assert_order(&m, "/unknown /iscsi /nbd /c /b /a /");
 	assert_false(beside(&m, 8, 99));
 	assert_false(beside(&m, 65, 0));
 	assert_false(beside(&m, 43, 7));
-	assert_false(beside(&m, 254, 20));	/* not beside one served by who knows whom */
+	assert_false(beside(&m, 8, 240));	/* not beside one served by who knows whom */
+	assert_true(beside(&m, 254, 20));
 	assert_true(beside(&m, 8, 242));
 	assert_false(beside(&m, 8, 241));	/* the root */
+	mounts_free(&m);
+}
+
+/*
+ * The file of the first lies on the last, which the table doesn't tell: it is served over the
+ * network, or its path is one of another mount namespace.
+ */
+static void what_may_lie_in_an_unknown_file_comes_first(void **state)
+{
+	static const char * const table =
+		"1 0 8:241 / / rw - ext4 /dev/sdp1 rw\n"
+		"2 1 0:30 / /run rw - tmpfs tmpfs rw\n"
+		"3 2 43:8 / /run/nbd rw - ext4 /dev/nbd8 rw\n"
+		"4 2 7:50 / /run/loop rw - ext4 /dev/loop50 rw\n"
+		"5 1 8:242 / /holder rw - ext4 /dev/sdp2 rw\n";
+	struct mounts m = { 0 };
+	const struct mounts_policy none = { 0 };
+
+	(void)state;
+	sys_add("devices/virtual/block/nbd8/dev", "43:8\n");
+	sys_add("devices/virtual/block/loop50/loop/backing_file", "/run/deep/img\n");
+	sys_add("devices/pci0000:00/sdp/dev", "8:240\n");
+	sys_add("devices/pci0000:00/sdp/sdp1/partition", "1\n");
+	sys_add("devices/pci0000:00/sdp/sdp2/partition", "2\n");
+	sys_add("dev/block", NULL);
+	sys_link("dev/block/43:8", "devices/virtual/block/nbd8");
+	sys_link("dev/block/7:50", "devices/virtual/block/loop50");
+	sys_link("dev/block/8:240", "devices/pci0000:00/sdp");
+	sys_link("dev/block/8:241", "devices/pci0000:00/sdp/sdp1");
+	sys_link("dev/block/8:242", "devices/pci0000:00/sdp/sdp2");
+	assert_int_equal(add_string(&m, table), 0);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	assert_order(&m, "/run/loop /run/nbd /holder /");
 	mounts_free(&m);
 }
 
@@ -483,6 +516,7 @@ int main(void)
 		cmocka_unit_test(order_holds_across_unfreezable),
 		cmocka_unit_test(root_on_a_loop_device_precedes_its_holder),
 		cmocka_unit_test(root_is_last_wherever_it_is_listed),
+		cmocka_unit_test(what_may_lie_in_an_unknown_file_comes_first),
 		cmocka_unit_test(circle_is_broken_and_named),
 		cmocka_unit_test(covered_mount_point_does_not_hold_the_file),
 		cmocka_unit_test(odd_names_are_decoded),
