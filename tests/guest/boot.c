@@ -6,10 +6,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/random.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -148,6 +150,24 @@ static int enter_root(void)
 	return 0;
 }
 
+/*
+ * Nothing in this machine is random enough for its kernel, and whoever wants random numbers early
+ * would wait for seconds. It has no secrets: any bytes will do.
+ */
+static void seed_random(void)
+{
+	struct {
+		struct rand_pool_info head;
+		unsigned char seed[64];
+	} pool = { .head = { .entropy_count = 512, .buf_size = sizeof(pool.seed) } };
+	int fd = open("/dev/random", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) < 0)
+		boot_say("no seed for random numbers: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 /**
  * boot_system() - mount everything, load the modules, make the root disk "/"
  *
@@ -162,6 +182,7 @@ int boot_system(void)
 	err = mount_all(early, sizeof(early) / sizeof(early[0]));
 	if (err)
 		return err;
+	seed_random();
 	err = load_modules("/hvtest/boot-modules");
 	if (err)
 		return err;
