@@ -87,6 +87,8 @@ class Rig:
         self.agent.run("/sbin/dmsetup", "mknodes", name)
 
     def start_writers(self, interval_us: int = 5000) -> None:
+        """One on each file system, at this pace; slower where everything is slow."""
+        interval_us *= self.scale
         for fs in images.FILE_SYSTEMS:
             self.writers[fs] = load.Writer.records(self.agent, fs, f"/data/{fs}", interval_us)
         self.writers["root"] = load.Writer.records(self.agent, "root", "/root", interval_us)
