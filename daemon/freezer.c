@@ -236,10 +236,6 @@ static void plan_done(struct freezer *f)
 		else
 			fsset_blame(f->why, LOG_ERR, NULL, "cannot begin: %s", strerror(-err));
 		freezer_fail(f, err);
-	} else if (f->check_only) {
-		f->state = FREEZER_IDLE;
-		drop_set(f);
-		f->report(f->ctx, FREEZER_CHECK_OK);
 	} else {
 		sync_begin(f);
 	}
@@ -355,29 +351,27 @@ void freezer_job_done(struct freezer *f, struct job *job)
 }
 
 /**
- * freezer_begin() - begin a check, or a freeze
+ * freezer_begin() - begin a freeze
  * @f: the freezer, idle
- * @check_only: plan and open, then report
  * @guard: the module's guard, or NULL
  * @cookie: of the request, for the guard
  *
  * Return: 0, and a report will follow; or a negative errno: -EBUSY if a call of an earlier freeze
  * still hangs in the kernel.
  */
-int freezer_begin(struct freezer *f, bool check_only, struct guard *guard, uint32_t cookie)
+int freezer_begin(struct freezer *f, struct guard *guard, uint32_t cookie)
 {
 	int64_t now = f->ops->now_us();
 
 	if (f->state != FREEZER_IDLE || f->stuck)
 		return -EBUSY;
-	f->check_only = check_only;
 	f->failed = false;
 	f->again = false;
 	f->error = 0;
 	f->why[0] = '\0';
 	f->attempt = 0;
 	f->at = (struct freezer_times){ .begun = now };
-	f->freeze_deadline = now + (check_only ? f->config->check_us : f->config->freeze_us);
+	f->freeze_deadline = now + f->config->freeze_us;
 	return begin_plan(f, guard, cookie);
 }
 

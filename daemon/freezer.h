@@ -23,16 +23,14 @@ enum freezer_state {
 };
 
 enum freezer_event {
-	FREEZER_CHECK_OK,	/* everything could be opened */
 	FREEZER_FREEZE_OK,
-	FREEZER_FAILED,		/* check or freeze; nothing of ours is frozen any more */
+	FREEZER_FAILED,		/* nothing of ours is frozen any more */
 	FREEZER_THAW_OK,	/* all of it had stayed frozen until the request */
 	FREEZER_THAW_FAILED,
 	FREEZER_BROKEN,		/* thawed without a request */
 };
 
 struct freezer_config {
-	int64_t check_us;	/* time for a check */
 	int64_t freeze_us;	/* time from the request to the answer */
 	int64_t sync_us;	/* of that, time for writing out; 0: all of it */
 	int64_t hold_us;	/* time for all FIFREEZEs, and anew from the answer to THAW */
@@ -71,7 +69,6 @@ struct freezer {
 	struct fsset *set;
 	struct fsset *stuck;		/* sets with a job that hasn't come back */
 	enum freezer_event goal;	/* what to report when all is thawed */
-	bool check_only;
 	bool failed;			/* the answer to the thaw, too */
 	bool again;			/* start over when all is thawed */
 	int attempt;
@@ -86,14 +83,14 @@ struct freezer {
 	int64_t round_begun;
 	int64_t round_took;		/* the one before */
 	int64_t sync_deadline;
-	int64_t freeze_deadline;	/* of check or freeze */
+	int64_t freeze_deadline;
 	int64_t thaw_deadline;
 	int64_t hold_deadline;
 	int64_t patience;		/* of the latest FITHAW */
 	struct freezer_times at;
 };
 
-int freezer_begin(struct freezer *f, bool check_only, struct guard *guard, uint32_t cookie);
+int freezer_begin(struct freezer *f, struct guard *guard, uint32_t cookie);
 int freezer_thaw(struct freezer *f);
 void freezer_abort(struct freezer *f, const char *why);
 void freezer_job_done(struct freezer *f, struct job *job);

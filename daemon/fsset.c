@@ -279,6 +279,16 @@ static const char *why_not_open(int err)
 	return strerror(-err);
 }
 
+static bool is_refused(const struct fsset_config *config, const struct mounts_fs *fs,
+		       char why[FSSET_WHY])
+{
+	if (fs->action != MOUNTS_SYNC || !config->policy.strict)
+		return false;
+	fsset_blame(why, LOG_ERR, mounts_fs_path(fs), "%s (%s), and --strict is set", fs->reason,
+		    fs->type);
+	return true;
+}
+
 static int open_one(const struct fsset_config *config, struct fsset *set,
 		    const struct mounts_fs *fs)
 {
@@ -286,11 +296,8 @@ static int open_one(const struct fsset_config *config, struct fsset *set,
 
 	if (fs->action == MOUNTS_SKIP)
 		return note_skip(set, fs);
-	if (fs->action == MOUNTS_SYNC && config->policy.strict) {
-		fsset_blame(set->why, LOG_ERR, mounts_fs_path(fs), "%s (%s), and --strict is set",
-			    fs->reason, fs->type);
+	if (is_refused(config, fs, set->why))
 		return -EOPNOTSUPP;
-	}
 	fd = fsset_open_mount(set->ops, fs);
 	if (fd >= 0)
 		return fsset_add(set, fs, fd);
@@ -324,6 +331,29 @@ int fsset_build(void *arg, struct fsset *set)
 	for (size_t i = 0; i < m.n && !err; i++)
 		err = open_one(config, set, &m.fs[m.order[i]]);
 	mounts_free(&m);
+	return err;
+}
+
+/**
+ * fsset_look() - see whether a plan can be made, and touch nothing that is mounted
+ * @config: of the plan
+ * @why: gets the reason of a failure
+ * Return: 0 or a negative errno, logged.
+ */
+int fsset_look(const struct fsset_config *config, char why[FSSET_WHY])
+{
+	struct mountview view = { 0 };
+	struct mounts m = { 0 };
+	int err;
+
+	err = read_plan(config, &view, &m, why);
+	if (err)
+		fsset_blame(why, LOG_ERR, NULL, "cannot make a plan: %s", strerror(-err));
+	for (size_t i = 0; i < m.n && !err; i++)
+		if (is_refused(config, &m.fs[m.order[i]], why))
+			err = -EOPNOTSUPP;
+	mounts_free(&m);
+	mountview_close(&view);
 	return err;
 }
 

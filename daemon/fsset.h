@@ -102,6 +102,7 @@ struct guard *guard_get(struct guard *guard);
 void guard_put(struct guard *guard, const struct sysops *ops);
 
 int fsset_build(void *config, struct fsset *set);
+int fsset_look(const struct fsset_config *config, char why[FSSET_WHY]);
 int fsset_verify(void *config, struct fsset *set);
 int fsset_add(struct fsset *set, const struct mounts_fs *fs, int fd);
 void fsset_free(struct fsset *set);

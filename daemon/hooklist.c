@@ -151,16 +151,29 @@ int hooklist_any(const char *where)
 	return any;
 }
 
+static int refuse(struct hooklist *list, const char *path, const char *why)
+{
+	struct hooklist_refusal *more;
+
+	more = array_resize(list->refusal, list->refused + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	list->refusal = more;
+	more += list->refused;
+	*more = (struct hooklist_refusal){ .path = strdup(path), .why = why };
+	if (!more->path)
+		return -ENOMEM;
+	list->refused++;
+	return 0;
+}
+
 static int add(struct hooklist *list, const char *path, uid_t owner)
 {
 	const char *why = hooklist_distrusts(path, owner);
 	char **more;
 
-	if (why) {
-		log_msg(LOG_WARNING, "hook %s: not run: %s", path, why);
-		list->refused++;
-		return 0;
-	}
+	if (why)
+		return refuse(list, path, why);
 	more = array_resize(list->path, list->n + 1, sizeof(*more));
 	if (!more)
 		return -ENOMEM;
@@ -203,7 +216,8 @@ static int compare(const void *a, const void *b)
  * @where: a directory of hooks, or one program
  * @owner: besides root, who may own them
  *
- * Return: 0 or a negative errno. What is refused is logged and counted in @list.
+ * Return: 0 or a negative errno: -EPERM if the directory itself is refused. What is refused is in
+ *	@list with the reason, also then.
  */
 int hooklist_read(struct hooklist *list, const char *where, uid_t owner)
 {
@@ -215,15 +229,23 @@ int hooklist_read(struct hooklist *list, const char *where, uid_t owner)
 		return -errno;
 	if (!S_ISDIR(st.st_mode))
 		return add(list, where, owner);
-	if (others_write(&st, owner)) {
-		log_msg(LOG_WARNING, "hooks in %s: not run: the directory is not root's alone",
-			where);
-		return -EPERM;
-	}
+	if (others_write(&st, owner))
+		return refuse(list, where, "the directory is not root's alone") ?: -EPERM;
 	err = add_directory(list, where, owner);
 	if (list->n)
 		qsort(list->path, list->n, sizeof(*list->path), compare);
 	return err;
+}
+
+/**
+ * hooklist_log_refused() - log what is not run, and why
+ * @list: the list
+ */
+void hooklist_log_refused(const struct hooklist *list)
+{
+	for (size_t i = 0; i < list->refused; i++)
+		log_msg(LOG_WARNING, "hook %s: not run: %s", list->refusal[i].path,
+			list->refusal[i].why);
 }
 
 /**
@@ -235,5 +257,8 @@ void hooklist_free(struct hooklist *list)
 	for (size_t i = 0; i < list->n; i++)
 		free(list->path[i]);
 	free(list->path);
+	for (size_t i = 0; i < list->refused; i++)
+		free(list->refusal[i].path);
+	free(list->refusal);
 	*list = (struct hooklist){ 0 };
 }

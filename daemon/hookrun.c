@@ -212,6 +212,7 @@ static bool freeze_all(struct hookrun *r)
 			strerror(-err));
 	else
 		err = hooklist_read(&r->list, r->config->where, geteuid());
+	hooklist_log_refused(&r->list);
 	if (!err && r->list.refused)
 		err = -EPERM;
 	if (err && !r->config->keep_going)
@@ -315,6 +316,7 @@ int hookrun_list(const struct hooks_config *config)
 
 	if (config->where)
 		err = hooklist_read(&list, config->where, geteuid());
+	hooklist_log_refused(&list);
 	if (err == -ENOENT && config->optional)
 		err = 0;
 	if (err)

@@ -292,8 +292,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		.run_dir = "/run/hv-vss",
 		.plan = { .sysfs = "/sys" },
 		.freezer = {
-			.check_us = 20 * SECOND,	/* the kernel waits 30 s for a check ... */
-			.freeze_us = 600 * SECOND,	/* ... 15 min for a freeze ... */
+			.freeze_us = 600 * SECOND,	/* the kernel waits 15 min for a freeze ... */
 			.hold_us = 60 * SECOND,
 			.thaw_us = 20 * SECOND,		/* ... and 30 s for a thaw. */
 			.patience_us = SECOND,

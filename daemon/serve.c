@@ -12,13 +12,17 @@
 #include "ledger.h"
 #include "log.h"
 #include "luns.h"
+#include "preflight.h"
 #include "serve.h"
 #include "words.h"
 
 #define SECOND		1000000LL	/* in us */
+#define CHECK_US	(20 * SECOND)	/* the kernel waits 30 s for the answer to HOT_BACKUP */
 #define RETRY_US	(SECOND / 4)	/* between attempts to open the device ... */
 #define RETRIES		120		/* ... so many times; then the guest may sleep longer */
 #define SELDOM_US	(2 * SECOND)
+
+static const char still_hangs[] = "a call of an earlier freeze still hangs in the kernel";
 
 struct server {
 	const struct options *options;
@@ -30,6 +34,10 @@ struct server {
 	struct freezer_config limits;
 	struct fsset_config plan;
 	struct luns luns;		/* what workers may see of @request */
+	struct preflight preflight;
+	struct fsset_config look_plan;	/* its own: it may look while a freeze begins */
+	struct luns no_luns;
+	int64_t check_us;
 	struct ledger ledger;
 	struct pool *pool;
 	struct hooks hooks;
@@ -56,6 +64,11 @@ static void status(const struct server *s, const char *what)
 
 static void give_up(struct server *s, const char *why)
 {
+	if (preflight_drop(&s->preflight)) {
+		ledger_why(&s->ledger, why);
+		ledger_answer(&s->ledger, HV_VSS_OP_HOT_BACKUP, ANSWER_LATE);
+		ledger_end(&s->ledger);
+	}
 	freezer_abort(&s->freezer, why);
 	if (s->freezer.state != FREEZER_IDLE)
 		return;
@@ -124,11 +137,13 @@ static void report(void *ctx, enum freezer_event event)
 		else
 			freezer_abort(&s->freezer, "nobody waits for it");
 		return;
-	case FREEZER_CHECK_OK:
 	case FREEZER_THAW_OK:
 		answer(s, true);
 		break;
 	case FREEZER_FAILED:
+		preflight_forget(&s->preflight);
+		answer(s, false);
+		break;
 	case FREEZER_THAW_FAILED:
 		answer(s, false);
 		break;
@@ -137,9 +152,7 @@ static void report(void *ctx, enum freezer_event event)
 		break;
 	}
 	ledger_end(&s->ledger);
-	/* A check may come while hooks are still called for the backup before. */
-	if (event != FREEZER_CHECK_OK && !s->freezer.check_only)
-		hooks_end(&s->hooks, event == FREEZER_THAW_OK);
+	hooks_end(&s->hooks, event == FREEZER_THAW_OK);
 	status(s, s->stop ? "stopping" : "serving");
 }
 
@@ -153,37 +166,68 @@ static void want_guardian(struct server *s)
 			"are frozen, they stay so until it is started again", strerror(-err));
 }
 
-static void set_luns(struct server *s, bool check_only)
+static void set_luns(struct server *s)
 {
 	struct luns *luns = &s->luns;
 
 	luns->known = s->device.reg.features & HV_VSS_FEAT_LUNS;
-	luns->check = check_only;
 	luns->verbose = s->options->verbose;
 	luns->n = s->request.lun_count;
 	memcpy(luns->lun, s->request.luns, luns->n * sizeof(luns->lun[0]));
 }
 
-static void begin(struct server *s, bool check_only)
+static void say_no(struct server *s, const char *why)
+{
+	ledger_why(&s->ledger, why);
+	answer(s, false);
+	ledger_end(&s->ledger);
+}
+
+static void begin(struct server *s)
 {
 	const char *why;
 	int err;
 
 	want_guardian(s);
 	if (!s->freezer.stuck)
-		set_luns(s, check_only);
-	err = freezer_begin(&s->freezer, check_only, device_guard(&s->device),
-			    s->request.frame.cookie);
+		set_luns(s);
+	err = freezer_begin(&s->freezer, device_guard(&s->device), s->request.frame.cookie);
 	if (!err)
 		return;
-	why = s->freezer.stuck ? "a call of an earlier freeze still hangs in the kernel" :
-	      strerror(-err);
+	why = s->freezer.stuck ? still_hangs : strerror(-err);
 	log_msg(LOG_ERR, "%s: %s", words_op(s->request.frame.op), why);
-	ledger_why(&s->ledger, why);
-	answer(s, false);
+	say_no(s, why);
+	hooks_end(&s->hooks, false);
+}
+
+static void say_yes(struct server *s)
+{
+	answer(s, true);
 	ledger_end(&s->ledger);
-	if (!check_only)
-		hooks_end(&s->hooks, false);
+	/* FREEZE follows. */
+	want_guardian(s);
+}
+
+static void looked(void *ctx, bool ok)
+{
+	struct server *s = ctx;
+
+	if (ok)
+		say_yes(s);
+	else
+		say_no(s, s->preflight.why);
+}
+
+static void check(struct server *s)
+{
+	int known = s->freezer.stuck ? -EBUSY : preflight_ask(&s->preflight, s->check_us);
+
+	if (known < 0) {
+		say_no(s, s->freezer.stuck ? still_hangs : s->preflight.why);
+	} else if (known) {
+		say_yes(s);
+		preflight_look_later(&s->preflight, s->check_us);
+	}
 }
 
 static int64_t earlier(int64_t us, uint32_t ms, int64_t margin_us)
@@ -200,7 +244,7 @@ static void set_limits(struct server *s)
 	const struct hv_vss_registered *reg = &s->device.reg;
 
 	s->limits = s->options->freezer;
-	s->limits.check_us = earlier(s->limits.check_us, reg->check_timeout_ms, 2 * SECOND);
+	s->check_us = earlier(CHECK_US, reg->check_timeout_ms, 2 * SECOND);
 	s->limits.freeze_us = earlier(s->limits.freeze_us, reg->freeze_timeout_ms, 5 * SECOND);
 	s->limits.thaw_us = earlier(s->limits.thaw_us, reg->thaw_timeout_ms, 2 * SECOND);
 	s->limits.hold_us = earlier(s->limits.hold_us, reg->hold_timeout_ms, SECOND / 2);
@@ -214,9 +258,10 @@ static void begin_hooks(struct server *s)
 	if (s->device.reg.features & HV_VSS_FEAT_LUNS)
 		type = s->request.backup_type;
 	set_limits(s);
+	preflight_stand_by(&s->preflight);
 	s->hooks_begun = s->freezer.ops->now_us();
 	if (s->freezer.stuck) {
-		begin(s, false);	/* which says why not */
+		begin(s);	/* which says why not */
 		return;
 	}
 	status(s, "calling hooks");
@@ -231,13 +276,11 @@ static void hooks_report(void *ctx, bool ok)
 
 	s->limits.freeze_us -= s->freezer.ops->now_us() - s->hooks_begun;
 	if (ok && s->limits.freeze_us > 0) {
-		begin(s, false);
+		begin(s);
 		return;
 	}
 	log_msg(LOG_ERR, "not frozen: the hooks have not succeeded");
-	ledger_why(&s->ledger, "the hooks have not succeeded");
-	answer(s, false);
-	ledger_end(&s->ledger);
+	say_no(s, "the hooks have not succeeded");
 	hooks_end(&s->hooks, false);
 	status(s, s->stop ? "stopping" : "serving");
 }
@@ -266,7 +309,7 @@ static void dispatch(struct server *s, const struct hv_vss_request *request)
 		begin_hooks(s);
 	} else if (op == HV_VSS_OP_HOT_BACKUP) {
 		ledger_begin(&s->ledger, request);
-		begin(s, true);
+		check(s);
 	} else if (op == HV_VSS_OP_THAW && frozen) {
 		freezer_thaw(&s->freezer);
 	} else {
@@ -322,6 +365,9 @@ static void open_device(struct server *s)
 			   (s->retries++ < RETRIES ? RETRY_US : SELDOM_US);
 	if (!err) {
 		set_limits(s);
+		if (!s->preflight.running)
+			s->no_luns.known = s->device.reg.features & HV_VSS_FEAT_LUNS;
+		preflight_look(&s->preflight, s->check_us);
 		ledger_device(&s->ledger, &s->device);
 		log_msg(LOG_INFO, "serving %s (driver %s%s)", s->device.path,
 			s->device.driver[0] ? s->device.driver : "unknown",
@@ -346,7 +392,8 @@ static void open_device(struct server *s)
 
 static bool is_idle(const struct server *s)
 {
-	return s->freezer.state == FREEZER_IDLE && s->hooks.state == HOOKS_IDLE;
+	return s->freezer.state == FREEZER_IDLE && s->hooks.state == HOOKS_IDLE &&
+	       !s->preflight.asked;
 }
 
 /* How long a stop may take at most: a backup that is going on is brought to its end. */
@@ -381,6 +428,8 @@ static int wait_ms(const struct server *s, int64_t now)
 
 	if (hooks_deadline(&s->hooks) < until)
 		until = hooks_deadline(&s->hooks);
+	if (preflight_deadline(&s->preflight) < until)
+		until = preflight_deadline(&s->preflight);
 	if (s->retry && s->retry < until)
 		until = s->retry;
 	if (s->notify->watchdog_us && s->fed + s->notify->watchdog_us / 3 < until)
@@ -405,7 +454,7 @@ static void take_jobs(struct server *s)
 	struct job *job;
 
 	while ((job = pool_next_done(s->pool)))
-		if (!hooks_job_done(&s->hooks, job))
+		if (!hooks_job_done(&s->hooks, job) && !preflight_job_done(&s->preflight, job))
 			freezer_job_done(&s->freezer, job);
 }
 
@@ -427,8 +476,10 @@ static void step(struct server *s)
 		return;
 	if (p[0].revents)
 		read_signal(s);
-	take_jobs(s);
+	if (p[1].revents)
+		take_jobs(s);
 	freezer_tick(&s->freezer);
+	preflight_tick(&s->preflight);
 	if (p[3].fd >= 0 && p[3].fd == s->hooks.fd && p[3].revents)
 		hooks_read(&s->hooks);
 	hooks_tick(&s->hooks);
@@ -453,7 +504,7 @@ static int build(void *ctx, struct fsset *set)
 	int err, noted;
 
 	err = fsset_build(&s->plan, set);
-	if (err || s->freezer.check_only)
+	if (err)
 		return err;
 	noted = leftover_note(s->leftover, set);
 	if (noted)
@@ -488,6 +539,9 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 		.notify = notify,
 		.leftover = leftover,
 		.plan = o->plan,
+		.look_plan = o->plan,
+		.no_luns = { .check = true },
+		.check_us = CHECK_US,
 		.limits = o->freezer,
 		.signals = signals,
 		.device = { .path = o->device, .sysfs = o->plan.sysfs, .ops = &sysops_real },
@@ -496,6 +550,7 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 	};
 	s.pool = pool_new();
 	s.plan.luns = &s.luns;
+	s.look_plan.luns = &s.no_luns;
 	if (!s.pool)
 		return -errno;
 	s.freezer = (struct freezer){
@@ -510,6 +565,11 @@ int serve(const struct options *o, struct notify *notify, struct leftover *lefto
 	s.hooks = (struct hooks){
 		.config = &o->hooks, .pool = s.pool, .report = hooks_report, .ctx = &s,
 	};
+	s.preflight = (struct preflight){
+		.plan = &s.look_plan, .hooks = &o->hooks, .ops = &sysops_real, .pool = s.pool,
+		.report = looked, .ctx = &s,
+	};
+	preflight_init(&s.preflight);
 	hooks_init(&s.hooks);
 	hooks_clean_up(&s.hooks);
 	ledger_start(&s.ledger, o->run_dir);

@@ -106,8 +106,8 @@ def test_called_before_the_freeze_and_after_the_thaw(hooked: Hooked) -> None:
     hooked.guest.frozen(PLACES)
     assert hooked.thaw() == host.OK
     hooked.wait_calls("10-a freeze", "20-b freeze", "20-b thaw ok", "10-a thaw ok")
+    said = hooked.end()     # the last one notes its call before it does anything else
     assert hooked.agent.run("cat", "/data/ext4/10-a") == "freeze freeze\nthaw thaw\n"
-    said = hooked.end()
     assert said.count("hook 10-a: heard") == 2, said
 
 
@@ -201,7 +201,9 @@ def test_hold_limit(hooked: Hooked) -> None:
 
 def test_refused(hooked: Hooked) -> None:
     hooked.put("a", mode=0o777)
-    hooked.start()
+    hooked.stack.start_daemon(wait=False)
+    until(lambda: "serving" in hooked.stack.daemon.err, 20, "the daemon serves")
+    assert hooked.host.ask("hot_backup")["status"] == host.FAIL
     assert hooked.freeze() == host.FAIL
     assert hooked.calls() == []
     assert f"hook {DIRECTORY}/a: not run: others can write to it" in hooked.end()

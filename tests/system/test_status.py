@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hvtest import host, kernels
+from hvtest.agent import until
 from hvtest.stack import OURS, STOCK, Stack
 
 DAEMON = "/usr/sbin/hv-vss-daemon"
@@ -91,6 +92,52 @@ def test_a_failure_is_explained_and_remembered(stack: Stack) -> None:
     assert "why: /data/xfs: cannot be frozen" in words(stack, FAILED)
     stack.back_up()
     assert [backup["ok"] for backup in status(stack)["backups"][:2]] == [True, False]
+
+
+def asked(stack: Stack) -> str:
+    """Can you be backed up?"""
+    return stack.guest.host.ask("hot_backup")["status"]
+
+
+def test_the_host_is_warned_before_a_backup(stack: Stack) -> None:
+    """What was mounted since the last look is looked at before the answer."""
+    agent = stack.guest.agent
+    stack.stop_daemon()
+    stack.start_daemon("--strict")
+    agent.run("modprobe", "loop")
+    agent.shell("""PATH=/usr/sbin:/usr/bin; dd if=/dev/zero of=/data/ext4/fat bs=1M count=16
+        mkfs.vfat /data/ext4/fat; mkdir -p /run/fat; mount -t vfat -o loop /data/ext4/fat /run/fat""")
+    assert asked(stack) == host.FAIL
+    found = status(stack, FAILED)
+    assert not found["last_check"]["ok"]
+    assert found["backups"][0]["asked"] == "HOT_BACKUP"
+    assert found["backups"][0]["reason"].startswith("/run/fat: ")
+    assert "--strict is set" in found["backups"][0]["reason"]
+    assert asked(stack) == host.FAIL
+    agent.shell("umount /run/fat; rm /data/ext4/fat; rmdir /run/fat")
+    assert asked(stack) == host.OK
+    said = stack.stop_daemon()
+    stack.start_daemon()
+    assert "not ready for a backup: /run/fat: " in said
+
+
+def test_what_is_not_known_at_once_is_found_soon(stack: Stack) -> None:
+    """A hook that others can write to, made since the last look."""
+    agent = stack.guest.agent
+    hook = "/etc/hv-vss/hooks.d/open"
+    assert asked(stack) == host.OK
+    agent.shell(f"mkdir -p {hook.rpartition('/')[0]}; touch {hook}; chmod 777 {hook}")
+    try:
+        assert asked(stack) == host.OK
+        until(lambda: "a backup would fail now" in stack.daemon.err, 20, "the daemon warns")
+        assert f"hook {hook}: not run: others can write to it" in stack.daemon.err
+        assert asked(stack) == host.FAIL
+        assert status(stack, FAILED)["backups"][0]["reason"] == \
+            f"hook {hook}: others can write to it"
+        assert stack.guest.host.ask("freeze")["status"] == host.FAIL
+    finally:
+        agent.run("rm", hook)
+    assert asked(stack) == host.OK
 
 
 def test_history_survives_the_daemon(stack: Stack) -> None:

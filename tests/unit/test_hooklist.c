@@ -121,6 +121,8 @@ static void directory_must_be_ours(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		assert_int_equal(chmod(dir, wrong[i]), 0);
 		assert_int_equal(hooklist_read(&list, dir, geteuid()), -EPERM);
+		assert_int_equal(list.refused, 1);
+		assert_string_equal(list.refusal[0].path, dir);
 		hooklist_free(&list);
 	}
 	assert_int_equal(hooklist_read(&list, in_dir("none"), geteuid()), -ENOENT);
@@ -179,6 +181,8 @@ static void one_program_will_do(void **state)
 	assert_int_equal(hooklist_read(&list, in_dir("fsfreeze-hook"), geteuid()), 0);
 	assert_int_equal(list.n, 0);
 	assert_int_equal(list.refused, 1);
+	assert_string_equal(list.refusal[0].path, in_dir("fsfreeze-hook"));
+	assert_string_equal(list.refusal[0].why, "it is not executable");
 	hooklist_free(&list);
 }
 
