@@ -82,6 +82,7 @@ struct freezer {
 	unsigned int round;		/* of writing out */
 	int64_t round_begun;
 	int64_t round_took;		/* the one before */
+	int64_t round_dirty;		/* KiB at its begin; negative: not known */
 	int64_t sync_deadline;
 	int64_t freeze_deadline;
 	int64_t thaw_deadline;

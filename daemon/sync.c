@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Writing out before the freeze. Whatever is dirty when a file system is frozen is written while
- * its writers stand still, so it pays to begin with little: after a long round, in which much has
- * become dirty again, a shorter one follows, as long as they do become shorter.
+ * its writers stand still, so it pays to begin with little. During a long round much becomes dirty
+ * again, and another one follows if this one has left less than half of what there was. If not,
+ * somebody dirties as much as the disk takes, and the next round would come to the same.
  */
 #include <string.h>
 
@@ -12,6 +13,7 @@
 
 #define ROUNDS_MAX	5
 #define SHORT_US	100000LL	/* after a round like this one there is little to write */
+#define LITTLE_KIB	8192		/* about what a disk writes in that time */
 
 static void begin_round(struct freezer *f)
 {
@@ -19,6 +21,7 @@ static void begin_round(struct freezer *f)
 
 	f->round_begun = f->ops->now_us();
 	f->syncing = set->n;
+	f->round_dirty = f->ops->dirty_kib();
 	/* All of them, also the quick ones: while others took their time they were written to. */
 	for (size_t i = 0; i < set->n; i++)
 		freezer_submit(f, &set->target[i].job, fsjob_sync);
@@ -26,14 +29,23 @@ static void begin_round(struct freezer *f)
 		freezer_begin_freeze(f);
 }
 
+static bool has_helped(const struct freezer *f, int64_t took)
+{
+	int64_t dirty = f->ops->dirty_kib();
+
+	log_msg(LOG_DEBUG, "round %u of writing out took %d ms: %lld KiB to write before, %lld after",
+		f->round + 1, (int)(took / 1000), (long long)f->round_dirty, (long long)dirty);
+	if (dirty < 0 || f->round_dirty < 0)
+		return !f->round || took <= f->round_took / 4 * 3;
+	return dirty > LITTLE_KIB && dirty <= f->round_dirty / 2;
+}
+
 static bool pays(const struct freezer *f, int64_t took, int64_t now)
 {
 	if (f->round + 1 >= ROUNDS_MAX || took <= SHORT_US)
 		return false;
-	/* Somebody writes as fast as the disk does: it will not get better. */
-	if (f->round && took > f->round_took / 4 * 3)
-		return false;
-	return now + took < f->freeze_deadline && now + took < f->sync_deadline;
+	return now + took < f->freeze_deadline && now + took < f->sync_deadline &&
+	       has_helped(f, took);
 }
 
 /**
@@ -76,8 +88,6 @@ void sync_done(struct freezer *f, struct target *t)
 		freezer_begin_freeze(f);
 		return;
 	}
-	log_msg(LOG_DEBUG, "round %u of writing out took %d ms", f->round + 1,
-		(int)(took / 1000));
 	f->round_took = took;
 	f->round++;
 	begin_round(f);

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,6 +72,32 @@ static int real_sync(int fd)
 	return syncfs(fd) < 0 ? -errno : 0;
 }
 
+static int64_t amount(const char *text, const char *name)
+{
+	const char *found = strstr(text, name);
+
+	return found ? strtoll(found + strlen(name), NULL, 10) : -ENODATA;
+}
+
+static int64_t real_dirty_kib(void)
+{
+	int fd = real_open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+	int64_t dirty, writing;
+	char text[4096];
+	ssize_t got;
+
+	if (fd < 0)
+		return fd;
+	got = real_read(fd, text, sizeof(text) - 1);
+	real_close(fd);
+	if (got < 0)
+		return got;
+	text[got] = '\0';
+	dirty = amount(text, "\nDirty:");
+	writing = amount(text, "\nWriteback:");
+	return dirty < 0 ? dirty : writing < 0 ? writing : dirty + writing;
+}
+
 static int real_guard(int dev, unsigned long cmd, int fd, uint32_t cookie)
 {
 	struct hv_vss_guard arg = { .fd = fd, .cookie = cookie };
@@ -102,6 +130,7 @@ const struct sysops sysops_real = {
 	.thaw = real_thaw,
 	.sync = real_sync,
 	.guard = real_guard,
+	.dirty_kib = real_dirty_kib,
 	.now_us = real_now_us,
 	.sleep_ms = real_sleep_ms,
 };

@@ -41,6 +41,7 @@ static struct {
 	char fail_call;			/* or: this call ... */
 	int fail_fs;			/* ... on this file system, always */
 	int64_t sync_time[8];		/* of each round; on the first file system */
+	int64_t dirty[8];		/* before each round, and after the last one */
 	struct record record;		/* of what ended last */
 	unsigned int records;
 	char hang_call;			/* the worker doesn't come back from this call ... */
@@ -137,6 +138,12 @@ static int fake_sync(int fd)
 	return call('S', fd);
 }
 
+/* Asked at a round's begin and end. */
+static int64_t fake_dirty(void)
+{
+	return m.dirty[m.freezer.round + !m.freezer.syncing];
+}
+
 static int fake_freeze(int fd)
 {
 	int err = call('F', fd);
@@ -188,7 +195,7 @@ static void fake_sleep(unsigned int ms)
 
 static const struct sysops ops = {
 	.close = fake_close, .sync = fake_sync, .freeze = fake_freeze, .thaw = fake_thaw,
-	.guard = fake_guard, .now_us = fake_now, .sleep_ms = fake_sleep,
+	.guard = fake_guard, .dirty_kib = fake_dirty, .now_us = fake_now, .sleep_ms = fake_sleep,
 };
 
 static int fake_build(void *ctx, struct fsset *set)
@@ -513,21 +520,29 @@ static void foreign_freeze_may_be_skipped(void **state)
 static void writing_out_is_repeated_while_it_pays(void **state)
 {
 	static const struct {
-		int64_t time[8];
+		int64_t time[8], dirty[8];
 		unsigned int rounds;
 	} cases[] = {
-		{ { 100000 }, 1 },				/* short */
-		{ { 4000000, 100000 }, 2 },
-		{ { 4000000, 2000000, 1000000, 10000 }, 4 },
-		{ { 4000000, 3500000, 1000 }, 2 },		/* hardly any better */
-		{ { 4000000, 5000000, 1000 }, 2 },
-		{ { 16000000, 8000000, 4000000, 2000000, 1000000, 1000 }, 5 },	/* enough */
-		{ { 51000000, 1000 }, 1 },			/* not twice in the time allowed */
+		{ { 100000 }, { 900000, 100000 }, 1 },			/* short */
+		{ { 4000000, 100000 }, { 900000, 8193, 8193 }, 2 },
+		{ { 4000000, 100000 }, { 900000, 8192, 8192 }, 1 },	/* little is left */
+		{ { 4000000, 2000000, 1000000, 10000 }, { 900000, 450000, 200000, 90000 }, 4 },
+		{ { 4000000, 100000 }, { 900000, 450001, 0 }, 1 },	/* as much as before */
+		{ { 4000000, 100000 }, { 900000, 2000000, 0 }, 1 },
+		{ { 4000000, 3000000, 1000 }, { 900000, 300000, 299000, 0 }, 2 },
+		{ { 16000000, 8000000, 4000000, 2000000, 1000000, 1000 },	/* enough */
+		  { 900000, 450000, 225000, 112000, 56000, 28000 }, 5 },
+		{ { 51000000, 1000 }, { 900000, 10000 }, 1 },	/* not twice in the time allowed */
+		/* The amount is not told. */
+		{ { 4000000, 100000 }, { -ENOENT, 10000, 9000 }, 2 },
+		{ { 4000000, 3500000, 1000 }, { -ENOENT, -ENOENT, -ENOENT, -ENOENT }, 2 },
+		{ { 4000000, 1000000, 900000 }, { -ENOENT, -ENOENT, -ENOENT, -ENOENT }, 3 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		setup(state);
 		memcpy(m.sync_time, cases[i].time, sizeof(m.sync_time));
+		memcpy(m.dirty, cases[i].dirty, sizeof(m.dirty));
 		begin();
 		assert_reported(1, FREEZER_FREEZE_OK);
 		for (unsigned int r = 0; r < cases[i].rounds; r++)
