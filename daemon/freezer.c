@@ -8,10 +8,14 @@
 #include "log.h"
 #include "phases.h"
 
-#define ATTEMPTS	3	/* when file systems keep being mounted while we freeze */
 #define PARALLEL_MAX	32	/* file systems written out, or hanging, at the same time */
 
-static void hold_log(struct freezer *f, bool hold)
+/**
+ * freezer_hold_log() - keep the log in memory, or no longer
+ * @f: the freezer
+ * @hold: something is about to be frozen; false: nothing of ours is
+ */
+void freezer_hold_log(struct freezer *f, bool hold)
 {
 	if (f->held != hold)
 		log_hold(hold);
@@ -20,26 +24,12 @@ static void hold_log(struct freezer *f, bool hold)
 
 /* Planning */
 
-static struct fsset *set_of(struct job *job)
-{
-	return (struct fsset *)((char *)job - offsetof(struct fsset, job));
-}
-
 static void run_build(struct job *job)
 {
-	struct fsset *set = set_of(job);
+	struct fsset *set = freezer_set_of(job);
 	const struct freezer *f = set->owner;
 
 	set->result = f->source->build(f->source->ctx, set);
-	job_finish(job);
-}
-
-static void run_verify(struct job *job)
-{
-	struct fsset *set = set_of(job);
-	const struct freezer *f = set->owner;
-
-	set->result = f->source->verify(f->source->ctx, set);
 	job_finish(job);
 }
 
@@ -63,7 +53,12 @@ static int begin_plan(struct freezer *f, struct guard *guard, uint32_t cookie)
 
 /* After a thaw */
 
-static void hold_until(struct freezer *f, int64_t deadline)
+/**
+ * freezer_hold_until() - set the hold deadline, also where it outlives us
+ * @f: the freezer, with a set
+ * @deadline: a time of ops->now_us(); 0: nothing is frozen
+ */
+void freezer_hold_until(struct freezer *f, int64_t deadline)
 {
 	f->hold_deadline = deadline;
 	if (f->set->until)
@@ -118,9 +113,9 @@ void freezer_thawed(struct freezer *f)
 	bool again = f->again && !f->failed;
 
 	f->at.thawed = f->ops->now_us();
-	hold_until(f, 0);
+	freezer_hold_until(f, 0);
 	f->again = false;
-	hold_log(f, false);
+	freezer_hold_log(f, false);
 	if (again) {
 		start_over(f);
 		return;
@@ -180,45 +175,6 @@ void freezer_fail(struct freezer *f, int err)
 	thaw_begin(f, FREEZER_FAILED);
 }
 
-/* Freezing */
-
-/* The next one, with all those that may be frozen at the same time. */
-static void freeze_next(struct freezer *f)
-{
-	struct fsset *set = f->set;
-
-	for (; f->next < set->n; f->next++) {
-		struct target *t = &set->target[f->next];
-
-		if (!t->freezable)
-			continue;
-		if (f->freezing && !t->beside)
-			return;
-		f->freezing++;
-		freezer_submit(f, &t->job, fsjob_freeze);
-	}
-	if (f->freezing)
-		return;
-	f->state = FREEZER_VERIFY;
-	freezer_submit(f, &set->job, run_verify);
-}
-
-/**
- * freezer_begin_freeze() - freeze, now that all is written out
- * @f: the freezer
- */
-void freezer_begin_freeze(struct freezer *f)
-{
-	f->at.synced = f->ops->now_us();
-	hold_until(f, f->at.synced + f->config->hold_us);
-	f->state = FREEZER_FREEZE;
-	f->next = 0;
-	f->freezing = 0;
-	f->freeze_error = 0;
-	hold_log(f, true);
-	freeze_next(f);
-}
-
 static void plan_done(struct freezer *f)
 {
 	struct fsset *set = f->set;
@@ -241,60 +197,6 @@ static void plan_done(struct freezer *f)
 	}
 }
 
-static void freeze_done(struct freezer *f, struct target *t)
-{
-	int err = t->result;
-
-	if (!err) {
-		t->state = TARGET_FROZEN;
-	} else if ((err == -EOPNOTSUPP || err == -ENOTTY) && !f->config->strict) {
-		t->state = TARGET_UNSUPPORTED;
-		t->freezable = false;
-		t->note = "the kernel can't freeze it";
-		log_mount(LOG_NOTICE, t->path, "can't be frozen: only written out (%s)", t->type);
-		err = 0;
-	} else if (err == -EBUSY && f->config->skip_foreign) {
-		t->state = TARGET_FOREIGN;
-		t->freezable = false;
-		t->note = "somebody else has frozen it";
-		log_mount(LOG_WARNING, t->path, "somebody else has frozen it, and is left alone");
-		err = 0;
-	} else {
-		t->failed = true;
-		t->note = err == -EBUSY ? "somebody else has frozen it" : NULL;
-		fsset_blame(f->why, LOG_ERR, t->path, "cannot be frozen: %s",
-			    t->note ? t->note : strerror(-err));
-	}
-	if (err && !f->freeze_error) {
-		f->freeze_error = err;
-		/* The others of those that were begun together won't be long. */
-		hold_until(f, f->ops->now_us() + f->config->patience_us);
-	}
-	if (--f->freezing)
-		return;
-	if (f->freeze_error)
-		freezer_fail(f, f->freeze_error);
-	else
-		freeze_next(f);
-}
-
-static void verify_done(struct freezer *f)
-{
-	if (f->set->result > 0 && ++f->attempt < ATTEMPTS) {
-		f->again = true;
-		thaw_begin(f, FREEZER_FAILED);
-	} else if (f->set->result) {
-		fsset_blame(f->why, LOG_ERR, NULL, "the mount table does not come to rest");
-		freezer_fail(f, -EAGAIN);
-	} else {
-		f->state = FREEZER_FROZEN;
-		f->at.frozen = f->ops->now_us();
-		/* Anew, as the guard does: the host gets all of it, however long freezing took. */
-		hold_until(f, f->at.frozen + f->config->hold_us);
-		f->report(f->ctx, FREEZER_FREEZE_OK);
-	}
-}
-
 /* A set that was given up is freed when its last worker has come back. */
 static void stuck_done(struct freezer *f, struct fsset *set)
 {
@@ -314,8 +216,8 @@ static void set_job_done(struct freezer *f, const struct job *job)
 {
 	if (job->run == run_build && f->state == FREEZER_PLAN)
 		plan_done(f);
-	else if (job->run == run_verify && f->state == FREEZER_VERIFY)
-		verify_done(f);
+	else if (job->run == freeze_verify && f->state == FREEZER_VERIFY)
+		freeze_verified(f);
 }
 
 static void target_job_done(struct freezer *f, const struct job *job, struct target *t)
@@ -336,8 +238,8 @@ static void target_job_done(struct freezer *f, const struct job *job, struct tar
  */
 void freezer_job_done(struct freezer *f, struct job *job)
 {
-	bool on_set = job->run == run_build || job->run == run_verify;
-	struct fsset *set = on_set ? set_of(job) : fsjob_target(job)->set;
+	bool on_set = job->run == run_build || job->run == freeze_verify;
+	struct fsset *set = on_set ? freezer_set_of(job) : fsjob_target(job)->set;
 	bool counts = atomic_load(&job->phase) == JOB_DONE;
 
 	set->in_flight--;

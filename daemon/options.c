@@ -292,7 +292,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		.run_dir = "/run/hv-vss",
 		.plan = { .sysfs = "/sys" },
 		.freezer = {
-			.freeze_us = 600 * SECOND,	/* the kernel waits 15 min for a freeze ... */
+			.freeze_us = 600 * SECOND,	/* the kernel waits 15 min for it ... */
 			.hold_us = 60 * SECOND,
 			.thaw_us = 20 * SECOND,		/* ... and 30 s for a thaw. */
 			.patience_us = SECOND,

@@ -15,10 +15,22 @@ void thaw_next(struct freezer *f);
 void thaw_done(struct freezer *f, struct target *t);
 void thaw_give_up(struct freezer *f);
 
+/* freeze.c */
+void freeze_begin(struct freezer *f);
+void freeze_done(struct freezer *f, struct target *t);
+void freeze_verify(struct job *job);
+void freeze_verified(struct freezer *f);
+
 /* freezer.c */
-void freezer_begin_freeze(struct freezer *f);
 void freezer_fail(struct freezer *f, int err);
 void freezer_thawed(struct freezer *f);
+void freezer_hold_log(struct freezer *f, bool hold);
+void freezer_hold_until(struct freezer *f, int64_t deadline);
+
+static inline struct fsset *freezer_set_of(struct job *job)
+{
+	return (struct fsset *)((char *)job - offsetof(struct fsset, job));
+}
 
 static inline bool job_pending(const struct job *job)
 {

@@ -26,14 +26,15 @@ static void begin_round(struct freezer *f)
 	for (size_t i = 0; i < set->n; i++)
 		freezer_submit(f, &set->target[i].job, fsjob_sync);
 	if (!set->n)
-		freezer_begin_freeze(f);
+		freeze_begin(f);
 }
 
 static bool has_helped(const struct freezer *f, int64_t took)
 {
 	int64_t dirty = f->ops->dirty_kib();
 
-	log_msg(LOG_DEBUG, "round %u of writing out took %d ms: %lld KiB to write before, %lld after",
+	log_msg(LOG_DEBUG,
+		"round %u of writing out took %d ms: %lld KiB to write before, %lld after",
 		f->round + 1, (int)(took / 1000), (long long)f->round_dirty, (long long)dirty);
 	if (dirty < 0 || f->round_dirty < 0)
 		return !f->round || took <= f->round_took / 4 * 3;
@@ -85,7 +86,7 @@ void sync_done(struct freezer *f, struct target *t)
 	if (--f->syncing)
 		return;
 	if (!pays(f, took, now)) {
-		freezer_begin_freeze(f);
+		freeze_begin(f);
 		return;
 	}
 	f->round_took = took;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/freezer.c daemon/thaw.c daemon/sync.c daemon/fsjob.c daemon/fsset.c
-// Sources: daemon/uncover.c
+// Sources: daemon/freezer.c daemon/freeze.c daemon/thaw.c daemon/sync.c daemon/fsjob.c
+// Sources: daemon/fsset.c daemon/uncover.c
 // Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
 // Sources: daemon/fstypes.c
 // Sources: daemon/luns.c daemon/words.c
