@@ -39,46 +39,80 @@ struct record *history_last(struct history *h)
 	return h->n ? &h->record[h->n - 1] : NULL;
 }
 
+/* What is in a line of the file, and where it belongs: written and read by the same table. */
+struct field {
+	const char *name;
+	size_t offset;
+	size_t size;
+	int64_t max;		/* of a number, the least is 0; TEXT */
+};
+
+#define TEXT		(-1)
+#define FIELD(of, name, max)	{ name, (size_t)&(of), sizeof(of), max }
+#define DAEMON(member, max)	FIELD((*(struct history *)0).daemon.member, #member, max)
+#define HISTORY(member, max)	FIELD((*(struct history *)0).member, #member, max)
+#define RECORD(member, max)	FIELD((*(struct record *)0).member, #member, max)
+#define FS(member, max)		FIELD((*(struct record_fs *)0).member, #member, max)
+
+static const struct field daemon_fields[] = {
+	DAEMON(pid, INT_MAX), DAEMON(started, INT64_MAX), DAEMON(connected, 1), DAEMON(guard, 1),
+	DAEMON(extended, 1), DAEMON(abi, INT_MAX), DAEMON(version, TEXT), DAEMON(driver, TEXT),
+	DAEMON(device, TEXT), HISTORY(last_id, LONG_MAX), HISTORY(check_time, INT64_MAX),
+	HISTORY(check_ok, 1), { 0 }
+};
+
+static const struct field record_fields[] = {
+	RECORD(id, LONG_MAX), RECORD(time, INT64_MAX), RECORD(op, 255), RECORD(flags, UINT_MAX),
+	RECORD(disks, INT_MAX), RECORD(freeze, ANSWER_LATE), RECORD(thaw, ANSWER_LATE),
+	RECORD(ok, 1), RECORD(reason, TEXT), RECORD(plan_us, INT64_MAX),
+	RECORD(sync_us, INT64_MAX), RECORD(freeze_us, INT64_MAX), RECORD(held_us, INT64_MAX),
+	RECORD(thaw_us, INT64_MAX), RECORD(more, INT_MAX), { 0 }
+};
+
+static const struct field fs_fields[] = {
+	FS(action, RECORD_UNTOUCHED), FS(sync_us, INT64_MAX), FS(freeze_us, INT64_MAX),
+	FS(thaw_us, INT64_MAX), { 0 }
+};
+
+static int64_t load(const void *at, size_t size)
+{
+	int64_t wide;
+	uint32_t half;
+
+	if (size == sizeof(bool))
+		return *(const bool *)at;
+	memcpy(size == sizeof(wide) ? (void *)&wide : &half, at, size);
+	return size == sizeof(wide) ? wide : half;
+}
+
+static void store(void *at, size_t size, int64_t value)
+{
+	const uint32_t half = value;
+
+	if (size == sizeof(bool))
+		*(bool *)at = value;
+	else
+		memcpy(at, size == sizeof(value) ? (const void *)&value : &half, size);
+}
+
 /* Writing */
 
-static void write_daemon(FILE *f, const struct history *h)
+static void write_fields(FILE *f, const struct field *field, const void *object)
 {
-	const struct history_daemon *d = &h->daemon;
+	for (; field->name; field++) {
+		const char *at = (const char *)object + field->offset;
 
-	line_begin(f, "daemon");
-	line_int(f, "pid", d->pid);
-	line_int(f, "started", d->started);
-	line_int(f, "connected", d->connected);
-	line_int(f, "guard", d->guard);
-	line_int(f, "extended", d->extended);
-	line_int(f, "abi", d->abi);
-	line_text(f, "version", d->version);
-	line_text(f, "driver", d->driver);
-	line_text(f, "device", d->device);
-	line_int(f, "last_id", h->last_id);
-	line_int(f, "check_time", h->check_time);
-	line_int(f, "check_ok", h->check_ok);
-	line_end(f);
+		if (field->max == TEXT)
+			line_text(f, field->name, at);
+		else
+			line_int(f, field->name, load(at, field->size));
+	}
 }
 
 static void write_record(FILE *f, const struct record *r)
 {
 	line_begin(f, "backup");
-	line_int(f, "id", r->id);
-	line_int(f, "time", r->time);
-	line_int(f, "op", r->op);
-	line_int(f, "flags", r->flags);
-	line_int(f, "disks", r->disks);
-	line_int(f, "freeze", r->freeze);
-	line_int(f, "thaw", r->thaw);
-	line_int(f, "ok", r->ok);
-	line_text(f, "reason", r->reason);
-	line_int(f, "plan_us", r->plan_us);
-	line_int(f, "sync_us", r->sync_us);
-	line_int(f, "freeze_us", r->freeze_us);
-	line_int(f, "held_us", r->held_us);
-	line_int(f, "thaw_us", r->thaw_us);
-	line_int(f, "more", r->more);
+	write_fields(f, record_fields, r);
 	line_end(f);
 	for (size_t i = 0; i < r->n; i++) {
 		const struct record_fs *fs = &r->fs[i];
@@ -88,10 +122,7 @@ static void write_record(FILE *f, const struct record *r)
 		line_text(f, "type", fs->type);
 		line_text(f, "source", fs->source);
 		line_text(f, "reason", fs->reason ? fs->reason : "");
-		line_int(f, "action", fs->action);
-		line_int(f, "sync_us", fs->sync_us);
-		line_int(f, "freeze_us", fs->freeze_us);
-		line_int(f, "thaw_us", fs->thaw_us);
+		write_fields(f, fs_fields, fs);
 		line_end(f);
 	}
 }
@@ -125,7 +156,9 @@ int history_save(const struct history *h, const char *dir)
 	}
 	fchmod(fd, 0644);	/* whatever the umask: it is for everybody to read */
 	fputs(FIRST_LINE, f);
-	write_daemon(f, h);
+	line_begin(f, "daemon");
+	write_fields(f, daemon_fields, h);
+	line_end(f);
 	for (size_t i = 0; i < h->n; i++)
 		write_record(f, &h->record[i]);
 	fputs("end\n", f);
@@ -142,44 +175,23 @@ int history_save(const struct history *h, const char *dir)
 
 /* Reading */
 
-static void read_daemon(struct history *h, const struct line *l)
+static void read_fields(const struct line *l, const struct field *field, void *object)
 {
-	struct history_daemon *d = &h->daemon;
+	for (; field->name; field++) {
+		char *at = (char *)object + field->offset;
 
-	d->pid = line_get_int(l, "pid", 0, INT_MAX);
-	d->started = line_get_int(l, "started", 0, INT64_MAX);
-	d->connected = line_get_int(l, "connected", 0, 1);
-	d->guard = line_get_int(l, "guard", 0, 1);
-	d->extended = line_get_int(l, "extended", 0, 1);
-	d->abi = line_get_int(l, "abi", 0, INT_MAX);
-	snprintf(d->version, sizeof(d->version), "%s", line_get(l, "version"));
-	snprintf(d->driver, sizeof(d->driver), "%s", line_get(l, "driver"));
-	snprintf(d->device, sizeof(d->device), "%s", line_get(l, "device"));
-	h->last_id = line_get_int(l, "last_id", 0, LONG_MAX);
-	h->check_time = line_get_int(l, "check_time", 0, INT64_MAX);
-	h->check_ok = line_get_int(l, "check_ok", 0, 1);
+		if (field->max == TEXT)
+			snprintf(at, field->size, "%s", line_get(l, field->name));
+		else
+			store(at, field->size, line_get_int(l, field->name, 0, field->max));
+	}
 }
 
 static void read_record(struct history *h, const struct line *l)
 {
-	struct record r = {
-		.id = line_get_int(l, "id", 0, LONG_MAX),
-		.time = line_get_int(l, "time", 0, INT64_MAX),
-		.op = line_get_int(l, "op", 0, 255),
-		.flags = line_get_int(l, "flags", 0, UINT_MAX),
-		.disks = line_get_int(l, "disks", 0, INT_MAX),
-		.freeze = line_get_int(l, "freeze", 0, ANSWER_LATE),
-		.thaw = line_get_int(l, "thaw", 0, ANSWER_LATE),
-		.ok = line_get_int(l, "ok", 0, 1),
-		.plan_us = line_get_int(l, "plan_us", 0, INT64_MAX),
-		.sync_us = line_get_int(l, "sync_us", 0, INT64_MAX),
-		.freeze_us = line_get_int(l, "freeze_us", 0, INT64_MAX),
-		.held_us = line_get_int(l, "held_us", 0, INT64_MAX),
-		.thaw_us = line_get_int(l, "thaw_us", 0, INT64_MAX),
-		.more = line_get_int(l, "more", 0, INT_MAX),
-	};
+	struct record r = { 0 };
 
-	snprintf(r.reason, sizeof(r.reason), "%s", line_get(l, "reason"));
+	read_fields(l, record_fields, &r);
 	history_add(h, &r);
 }
 
@@ -192,12 +204,8 @@ static void read_fs(struct history *h, const struct line *l)
 		return;
 	fs = record_add_fs(r, line_get(l, "path"), line_get(l, "type"), line_get(l, "source"),
 			   line_get(l, "reason"));
-	if (!fs)
-		return;
-	fs->action = line_get_int(l, "action", 0, RECORD_UNTOUCHED);
-	fs->sync_us = line_get_int(l, "sync_us", 0, INT64_MAX);
-	fs->freeze_us = line_get_int(l, "freeze_us", 0, INT64_MAX);
-	fs->thaw_us = line_get_int(l, "thaw_us", 0, INT64_MAX);
+	if (fs)
+		read_fields(l, fs_fields, fs);
 }
 
 static int read_file(struct history *h, FILE *f)
@@ -214,7 +222,7 @@ static int read_file(struct history *h, FILE *f)
 	while (!ended && getline(&text, &size, f) >= 0) {
 		line_split(&l, text);
 		if (!strcmp(l.word, "daemon"))
-			read_daemon(h, &l);
+			read_fields(&l, daemon_fields, h);
 		else if (!strcmp(l.word, "backup"))
 			read_record(h, &l);
 		else if (!strcmp(l.word, "fs"))
