@@ -301,28 +301,3 @@ int hookrun_leftovers(const struct hooks_config *config)
 	hooknotes_close(&r.notes);
 	return err;
 }
-
-/**
- * hookrun_list() - print which hooks would be called, in which order
- * @config: options
- *
- * What would be refused, and why, is logged.
- * Return: 0 or a negative errno.
- */
-int hookrun_list(const struct hooks_config *config)
-{
-	struct hooklist list = { 0 };
-	int err = 0;
-
-	if (config->where)
-		err = hooklist_read(&list, config->where, geteuid());
-	hooklist_log_refused(&list);
-	if (err == -ENOENT && config->optional)
-		err = 0;
-	if (err)
-		log_msg(LOG_ERR, "hooks: %s: %s", config->where, strerror(-err));
-	for (size_t i = 0; i < list.n; i++)
-		printf("hook   %s\n", list.path[i]);
-	hooklist_free(&list);
-	return err;
-}

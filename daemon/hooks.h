@@ -98,6 +98,5 @@ int64_t hooks_deadline(const struct hooks *h);
 
 int hookrun(const struct hooks_config *config, int fd);
 int hookrun_leftovers(const struct hooks_config *config);
-int hookrun_list(const struct hooks_config *config);
 
 #endif

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
+#include "hooklist.h"
 #include "json.h"
 #include "list.h"
 #include "log.h"
@@ -72,22 +75,10 @@ static void json_fs(struct json *j, const struct mounts_fs *fs, unsigned int ord
 	json_end(j);
 }
 
-/**
- * list_print() - print a plan
- * @f: where to
- * @m: planned
- * @json: as JSON
- */
-void list_print(FILE *f, const struct mounts *m, bool json)
+static void print_plan(const struct mounts *m, struct json *j)
 {
 	unsigned int count = 0;
-	struct json j;
 
-	json_begin(&j, f);
-	if (json) {
-		json_object(&j, NULL);
-		json_array(&j, "file_systems");
-	}
 	for (int action = MOUNTS_FREEZE; action <= MOUNTS_SKIP; action++)
 		for (size_t i = 0; i < m->n; i++) {
 			const struct mounts_fs *fs = &m->fs[m->order[i]];
@@ -96,39 +87,95 @@ void list_print(FILE *f, const struct mounts *m, bool json)
 			if ((int)fs->action != action)
 				continue;
 			snprintf(number, sizeof(number), "%u", ++count);
-			if (json)
-				json_fs(&j, fs, count);
+			if (j)
+				json_fs(j, fs, count);
 			else
-				print_fs(f, fs, action == MOUNTS_FREEZE ? number :
+				print_fs(stdout, fs, action == MOUNTS_FREEZE ? number :
 					 action_name[action]);
 		}
-	if (json) {
-		json_end(&j);
-		json_end(&j);
+}
+
+static void print_hook(struct json *j, const char *path, const char *why_not)
+{
+	if (!j) {
+		printf("%-6s ", why_not ? "refuse" : "hook");
+		list_text(stdout, path);
+		printf(why_not ? ": %s\n" : "\n", why_not);
+		return;
 	}
+	json_object(j, NULL);
+	json_string(j, "action", why_not ? "refuse" : "call");
+	json_string(j, "path", path);
+	json_string(j, "reason", why_not);
+	json_end(j);
+}
+
+static void print_hooks(const struct hooklist *list, struct json *j)
+{
+	for (size_t i = 0; i < list->n; i++)
+		print_hook(j, list->path[i], NULL);
+	for (size_t i = 0; i < list->refused; i++)
+		print_hook(j, list->refusal[i].path, list->refusal[i].why);
+}
+
+static void print_json(const struct mounts *m, const struct hooklist *list, int hooks_err)
+{
+	struct json j;
+
+	json_begin(&j, stdout);
+	json_object(&j, NULL);
+	json_array(&j, "file_systems");
+	print_plan(m, &j);
+	json_end(&j);
+	json_array(&j, "hooks");
+	print_hooks(list, &j);
+	json_end(&j);
+	json_string(&j, "hooks_error", hooks_err ? strerror(-hooks_err) : NULL);
+	json_end(&j);
+}
+
+static int read_hooks(const struct hooks_config *config, struct hooklist *list)
+{
+	int err = config->where ? hooklist_read(list, config->where, geteuid()) : 0;
+
+	return err == -ENOENT && config->optional ? 0 : err;
 }
 
 /**
- * list_plan() - print what would be frozen
- * @config: the options of the plan
+ * list_all() - print what would be frozen, and which hooks would be called; do neither
+ * @plan: its options
+ * @hooks: their options
  * @json: as JSON
- * Return: 0 or a negative errno.
+ * Return: 0 or a negative errno, logged; that of the hooks after the plan was printed.
  */
-int list_plan(const struct fsset_config *config, bool json)
+int list_all(const struct fsset_config *plan, const struct hooks_config *hooks, bool json)
 {
 	struct mountview view = { 0 };
+	struct hooklist list = { 0 };
 	struct mounts m = { 0 };
-	int err;
+	int err, hooks_err;
 
-	err = mountview_open(&view, config->own_namespace_only);
+	err = mountview_open(&view, plan->own_namespace_only);
 	if (!err)
 		err = mountview_read(&view, &m);
 	if (!err)
-		err = mounts_plan(&m, &config->policy, config->sysfs);
-	if (!err)
-		list_print(stdout, &m, json);
-	else
+		err = mounts_plan(&m, &plan->policy, plan->sysfs);
+	if (err) {
 		log_msg(LOG_ERR, "cannot make a plan: %s", strerror(-err));
+		goto out;
+	}
+	hooks_err = read_hooks(hooks, &list);
+	if (json) {
+		print_json(&m, &list, hooks_err);
+	} else {
+		print_plan(&m, NULL);
+		print_hooks(&list, NULL);
+	}
+	if (hooks_err)
+		log_msg(LOG_ERR, "hooks: %s: %s", hooks->where, strerror(-hooks_err));
+	err = hooks_err;
+	hooklist_free(&list);
+out:
 	mounts_free(&m);
 	mountview_close(&view);
 	return err;

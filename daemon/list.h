@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The plan in words, or as JSON. */
+/* The plan and the hooks, in words or as JSON. */
 #ifndef HV_VSS_LIST_H
 #define HV_VSS_LIST_H
 
@@ -7,9 +7,9 @@
 #include <stdio.h>
 
 #include "fsset.h"
+#include "hooks.h"
 
-int list_plan(const struct fsset_config *config, bool json);
-void list_print(FILE *f, const struct mounts *m, bool json);
+int list_all(const struct fsset_config *plan, const struct hooks_config *hooks, bool json);
 void list_text(FILE *f, const char *text);
 
 #endif

@@ -153,14 +153,6 @@ static int guard_daemon(const struct options *o)
 	return err ? err : guardian_run(o->guarded, &o->plan);
 }
 
-static int list_all(const struct options *o)
-{
-	int err;
-
-	err = list_plan(&o->plan, o->json);
-	return err || o->json ? err : hookrun_list(&o->hooks);
-}
-
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -173,7 +165,7 @@ int main(int argc, char **argv)
 		err = status_print(o.run_dir, o.plan.sysfs, o.json);
 	} else if (err < 0) {
 		if (o.action == ACTION_LIST)
-			err = list_all(&o);
+			err = list_all(&o.plan, &o.hooks, o.json);
 		else if (o.action == ACTION_THAW_LEFTOVERS)
 			err = thaw_leftovers(&o);
 		else if (o.action == ACTION_GUARDIAN)

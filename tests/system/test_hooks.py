@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -100,6 +101,7 @@ def test_called_before_the_freeze_and_after_the_thaw(hooked: Hooked) -> None:
     listed = hooked.agent.run("/usr/sbin/hv-vss-daemon", "--list").splitlines()
     assert [line.split()[1] for line in listed if line.startswith("hook ")] == [
         f"{DIRECTORY}/10-a", f"{DIRECTORY}/20-b"]
+    assert not [line for line in listed if line.startswith("refuse ")]
     assert hooked.calls() == [], "a check calls nobody"
     assert hooked.freeze() == host.OK
     assert hooked.calls() == ["10-a freeze", "20-b freeze"]
@@ -197,6 +199,35 @@ def test_hold_limit(hooked: Hooked) -> None:
     assert hooked.freeze() == host.OK
     hooked.wait_calls("a freeze", "a thaw failed")
     assert hooked.thaw() == host.FAIL
+
+
+def listed(hooked: Hooked, status: int = 0) -> tuple[list[tuple[str, str, str]], str | None]:
+    """The hooks that --list tells of (action, path, reason), and what is wrong with all of them."""
+    result = hooked.agent.try_run("/usr/sbin/hv-vss-daemon", "--list", "--json")
+    assert result.status == status, result
+    found = json.loads(result.out)
+    assert [fs for fs in found["file_systems"] if fs["action"] == "freeze"]
+    return [(h["action"], h["path"], h["reason"]) for h in found["hooks"]], found["hooks_error"]
+
+
+def test_listed(hooked: Hooked) -> None:
+    hooked.put("b")
+    hooked.put("a")
+    hooked.put("open", mode=0o777)
+    hooked.put("off", mode=0o644)
+    assert listed(hooked) == ([
+        ("call", f"{DIRECTORY}/a", None), ("call", f"{DIRECTORY}/b", None),
+        ("refuse", f"{DIRECTORY}/open", "others can write to it")], None)
+    said = hooked.agent.run("/usr/sbin/hv-vss-daemon", "--list")
+    assert f"refuse {DIRECTORY}/open: others can write to it\n" in said
+    hooked.agent.shell(f"chmod 777 {DIRECTORY}")
+    try:
+        hooks, error = listed(hooked, 1)
+    finally:
+        hooked.agent.shell(f"chmod 755 {DIRECTORY}")
+    assert hooks == [("refuse", DIRECTORY, "the directory is not root's alone")]
+    assert error == "Operation not permitted"
+    assert hooked.calls() == []
 
 
 def test_refused(hooked: Hooked) -> None:
