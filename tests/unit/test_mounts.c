@@ -271,7 +271,7 @@ static void what_may_lie_in_an_unknown_file_comes_first(void **state)
 {
 	static const char * const table =
 		"1 0 8:241 / / rw - ext4 /dev/sdp1 rw\n"
-		"2 1 0:30 / /run rw - tmpfs tmpfs rw\n"
+		"2 1 0:30 / /run rw - tmpfs none rw\n"
 		"3 2 43:8 / /run/nbd rw - ext4 /dev/nbd8 rw\n"
 		"4 2 7:50 / /run/loop rw - ext4 /dev/loop50 rw\n"
 		"5 1 8:242 / /holder rw - ext4 /dev/sdp2 rw\n";
