@@ -88,12 +88,17 @@ def test_daemon_is_told_to_stop(rig: faults.Rig, step: str) -> None:
 def test_daemon_is_stopped_in_its_tracks(rig: faults.Rig, step: str) -> None:
     """SIGSTOP: the guard ends the freeze when the hold time is over; after SIGCONT all is well."""
     daemon = rig.start(f"{step}=STOP")
-    begun = rig.now()
-    freeze = rig.host.ask("freeze", timeout=180)
+    sent = rig.host.send("freeze")
     if STEPS[step] in (FREEZE, FROZEN):
+        # All that it freezes is frozen by then, and the hold limit runs.
+        until(lambda: ") T " in rig.agent.run("cat", f"/proc/{daemon.pid}/stat"), 60, "it stops")
+        begun = rig.now()
         seconds = rig.thawed_after(begun + rig.hold, timeout=rig.hold + 10 * rig.scale)
+        freeze = rig.host.answer(sent, timeout=180)
         thaw = rig.host.ask("thaw")
     else:
+        freeze = rig.host.answer(sent)
+        begun = rig.now()
         thaw = rig.host.ask("thaw")
         seconds = rig.thawed_after(begun + rig.hold, timeout=rig.hold + 10 * rig.scale)
     rig.record(f"SIGSTOP at {step}", freeze, thaw, f"hold limit + {seconds:.2f}")
