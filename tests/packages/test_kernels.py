@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+import guest_system
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SUITES = ("bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid",
           "experimental")
@@ -79,3 +81,42 @@ def test_warnings_of_ours_are_found(tree):
     done = kernels("trixie", tree)
     assert done.returncode == 1
     assert "werror=no" in done.stdout
+
+
+PACKAGES_AGAIN = r"""
+mkdir /again
+headers=linux-headers-$(cat /running-kernel)
+for package in $headers $(dpkg-query -W -f '${Depends}' $headers |
+		grep -oE 'linux-(headers-[^ ,:]*-common|kbuild-[^ ,:]*)'); do
+	mkdir -p /tree/DEBIAN
+	dpkg-query -W -f 'Package: ${Package}\nVersion: ${Version}\nArchitecture: ${Architecture}\n' \
+		$package >/tree/DEBIAN/control
+	printf 'Maintainer: nobody <nobody@localhost>\nDescription: again\n' >>/tree/DEBIAN/control
+	dpkg -L $package | tar -cf - --no-recursion -T - 2>/dev/null | tar -xf - -C /tree
+	dpkg-deb -Znone --build /tree /again/$package.deb >/dev/null
+	rm -rf /tree
+done
+"""
+
+
+def test_packages_of_headers_that_are_at_hand(tmp_path):
+    """Packed again from what is installed: what a mirror has would not be there for ever."""
+    system = guest_system.GuestSystem("bookworm", tmp_path / "system")
+    system.sh(PACKAGES_AGAIN)
+    debs = sorted((tmp_path / "system/upper/again").glob("*.deb"))
+    assert len(debs) == 3
+    done = kernels(",".join(str(deb) for deb in debs))
+    assert done.returncode == 0, done.stdout + done.stderr
+    name, *words = done.stdout.split()
+    assert name.endswith("/amd64")
+    assert words[:4] == ["built=yes", "werror=yes", "sparse=clean", "symbols=resolved"]
+    assert "thaw_super_1arg" in words[4]
+
+
+@pytest.mark.parametrize("what", ["linux-headers-9.9.9-amd64.deb", "nosuchsuite", "."])
+def test_what_is_no_kernel_is_an_error(tmp_path, what):
+    """And not a kernel that is not to be had, which would be skipped."""
+    what = str(tmp_path / what) if what != "nosuchsuite" else what
+    done = kernels(what)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert what in done.stderr
