@@ -255,10 +255,12 @@ static void decide(struct mounts_fs *fs, const struct mounts_policy *policy)
 {
 	bool local = major(fs->dev) || fs->kind == FSTYPE_FREEZABLE ||
 		     fs->kind == FSTYPE_UNFREEZABLE;
+	bool fuse = fs->kind == FSTYPE_FUSE;
 
 	fs->action = MOUNTS_SKIP;
 	fs->reason = fstype_kind_reason(fs->kind);
-	if (fs->kind == FSTYPE_FUSE || fs->kind == FSTYPE_NETWORK ||
+	/* One on a disk (fuseblk, as of ntfs-3g) is not touched either, but --strict is about it. */
+	if ((fuse && !(local && policy->strict)) || fs->kind == FSTYPE_NETWORK ||
 	    fs->kind == FSTYPE_STACKED || fs->kind == FSTYPE_PSEUDO ||
 	    fs->kind == FSTYPE_READONLY)
 		return;
@@ -270,7 +272,7 @@ static void decide(struct mounts_fs *fs, const struct mounts_policy *policy)
 		fs->reason = "excluded";
 	else if (policy->include && *policy->include && !matches_any(fs, policy->include))
 		fs->reason = "not included";
-	else if (fs->kind == FSTYPE_UNFREEZABLE)
+	else if (fs->kind == FSTYPE_UNFREEZABLE || fuse)
 		fs->action = MOUNTS_SYNC;
 	else
 		fs->action = MOUNTS_FREEZE;

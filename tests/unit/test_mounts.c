@@ -193,6 +193,34 @@ static void policy_selects(void **state)
 	mounts_free(&m);
 }
 
+/* With --strict nothing is opened that is to be written out only: the freeze fails before. */
+static void strict_is_about_fuse_on_disks(void **state)
+{
+	static const char * const table =
+		"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+		"2 1 8:2 / /ntfs rw - fuseblk /dev/sda2 rw\n"
+		"3 1 8:3 / /readonly rw - fuseblk /dev/sda3 ro\n"
+		"4 1 0:50 / /sshfs rw - fuse.sshfs host: rw\n"
+		"5 1 8:4 / /excluded rw - fuseblk /dev/sda4 rw\n";
+	char *exclude[] = { "/excluded", NULL };
+	struct mounts_policy policy = { .exclude = exclude };
+	struct mounts m = { 0 };
+
+	(void)state;
+	assert_int_equal(add_string(&m, table), 0);
+	assert_int_equal(mounts_plan(&m, &policy, sysfs), 0);
+	assert_int_equal(mounts_find(&m, makedev(8, 2))->action, MOUNTS_SKIP);
+	mounts_free(&m);
+	policy.strict = true;
+	assert_int_equal(add_string(&m, table), 0);
+	assert_int_equal(mounts_plan(&m, &policy, sysfs), 0);
+	assert_int_equal(mounts_find(&m, makedev(8, 2))->action, MOUNTS_SYNC);
+	assert_int_equal(mounts_find(&m, makedev(8, 3))->action, MOUNTS_SKIP);
+	assert_int_equal(mounts_find(&m, makedev(8, 4))->action, MOUNTS_SKIP);
+	assert_int_equal(mounts_find(&m, makedev(0, 50))->action, MOUNTS_SKIP);
+	mounts_free(&m);
+}
+
 static void nested_order_follows_what_lies_on_what(void **state)
 {
 	struct mounts m;
@@ -511,6 +539,7 @@ int main(void)
 		cmocka_unit_test(server_gives_a_reason_for_the_rest),
 		cmocka_unit_test(path_through_nfs_is_marked),
 		cmocka_unit_test(policy_selects),
+		cmocka_unit_test(strict_is_about_fuse_on_disks),
 		cmocka_unit_test(nested_order_follows_what_lies_on_what),
 		cmocka_unit_test(what_is_on_disks_is_frozen_together),
 		cmocka_unit_test(order_holds_across_unfreezable),
