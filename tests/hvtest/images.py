@@ -16,7 +16,8 @@ SUITE = "bookworm"
 PACKAGES = (
     "base-files", "base-passwd", "bash", "dash", "coreutils", "util-linux", "mount", "kmod",
     "procps", "findutils", "grep", "sed", "libmount1", "libsqlite3-0", "sqlite3", "fio", "strace",
-    "e2fsprogs", "xfsprogs", "btrfs-progs", "dosfstools", "dmsetup", "hyperv-daemons",
+    "e2fsprogs", "xfsprogs", "btrfs-progs", "dosfstools", "exfatprogs", "ntfs-3g",
+    "squashfs-tools", "dmsetup", "lvm2", "open-iscsi", "hyperv-daemons",
 )
 # Big, and nothing that runs in a test.
 LEFT_OUT = (
@@ -124,7 +125,7 @@ def _add_tools(archive: cpio.Archive, programs: Path) -> None:
                  "rmmod", "dd", "test", "mkdir", "rm", "cp", "mv", "ln", "readlink", "chmod",
                  "id", "env", "timeout", "usleep", "basename", "tr", "od", "printf", "pidof"):
         archive.link(f"hvtest/bin/{name}", "busybox")
-    for name in ("writer", "dbwriter", "vssclient", "vssfuzz", "permit"):
+    for name in ("writer", "dbwriter", "vssclient", "vssfuzz", "permit", "nbdserve"):
         archive.file(f"hvtest/bin/{name}", programs / name, 0o755)
 
 

@@ -23,8 +23,10 @@ MORE = (
     "hv_vmbus", "hv_utils", "hv_balloon",
     "xfs", "btrfs", "f2fs", "jfs", "nilfs2", "vfat", "exfat", "isofs", "squashfs", "overlay",
     "fuse", "autofs4", "nls_cp437", "nls_ascii", "nls_utf8", "nls_iso8859-1",
-    "loop", "nbd", "dm-mod", "dm-flakey", "dm-delay", "dm-snapshot", "dm-crypt", "raid1",
-    "xxhash_generic", "blake2b_generic", "sha256_generic",
+    "loop", "nbd", "dm-mod", "dm-flakey", "dm-delay", "dm-snapshot", "dm-crypt", "dm-thin-pool",
+    "dm-multipath", "dm-round-robin", "raid1", "minix",
+    "sd_mod", "iscsi_tcp", "iscsi_target_mod", "target_core_file", "nfsd", "nfsv4",
+    "xxhash_generic", "blake2b_generic", "sha256_generic", "xts", "ecb", "aes_generic",
 )
 
 

@@ -48,9 +48,9 @@ class Machines:
         self._running: list[Guest] = []
         self._count = 0
 
-    def boot(self, suite: str, **options) -> Guest:
+    def boot(self, suite: str, more_disks: dict[str, Path] | None = None, **options) -> Guest:
         self._count += 1
-        live = disks.new_set(self._directory / f"disks{self._count}")
+        live = disks.new_set(self._directory / f"disks{self._count}") | (more_disks or {})
         guest = Guest(suite, live, **options)
         guest.start()
         self._running.append(guest)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What hv_utils and its daemon make of the same constructions: some backups fail, some are reported
+good though file systems in them never stood still, and some leave the guest frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hvtest import disks, host, kernels
+from hvtest.constructions import CONSTRUCTIONS, NESTED, NOT_NESTED
+from hvtest.site import Site, build, examine_nested, record, shell, watch_stock
+from hvtest.stack import STOCK, Stack
+
+SUITES = kernels.chosen("bookworm")
+PATIENCE = 6.0      # seconds; it freezes within one what it can freeze
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def machine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def site(machine: str, machines, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(machines, tmp_path_factory.mktemp("spare"), machine, STOCK)
+
+
+@pytest.fixture
+def stack(site: Site) -> Iterator[Stack]:
+    """The test must leave it serving; after one that doesn't the next one gets a new guest."""
+    stack = site.stack()
+    try:
+        yield stack
+        if site.current is stack:
+            stack.wait_serving()
+            stack.guest.check()
+    except BaseException:
+        site.drop()
+        raise
+
+
+@pytest.mark.parametrize("name", CONSTRUCTIONS)
+def test_stock(stack: Stack, site: Site, name: str) -> None:
+    what = CONSTRUCTIONS[name]
+    try:
+        build(stack, what)
+        outcome = watch_stock(stack, what, PATIENCE)
+        shell(stack, what.remove)
+    except BaseException:
+        site.drop()
+        raise
+    record(name, STOCK, outcome.freeze, outcome.thaw, what.why)
+    assert outcome.kind == what.stock, outcome
+
+
+def test_nested_images_need_recovery(stack: Stack, tmp_path: Path) -> None:
+    """The backup is reported good, and has what happened to be written of them."""
+    shell(stack, NESTED)
+    assert stack.guest.host.ask("freeze")["status"] == host.OK
+    copy = tmp_path / "ext4.img"
+    disks.copy(stack.guest.disks["ext4"], copy)
+    assert stack.guest.host.ask("thaw")["status"] == host.OK
+    shell(stack, NOT_NESTED)
+    findings = examine_nested(copy)
+    print(*findings, sep="\n")
+    assert not any(finding.good for finding in findings), findings
