@@ -259,7 +259,7 @@ static void decide(struct mounts_fs *fs, const struct mounts_policy *policy)
 
 	fs->action = MOUNTS_SKIP;
 	fs->reason = fstype_kind_reason(fs->kind);
-	/* One on a disk (fuseblk, as of ntfs-3g) is not touched either, but --strict is about it. */
+	/* One on a disk (fuseblk, say ntfs-3g) is not touched either, but --strict is about it. */
 	if ((fuse && !(local && policy->strict)) || fs->kind == FSTYPE_NETWORK ||
 	    fs->kind == FSTYPE_STACKED || fs->kind == FSTYPE_PSEUDO ||
 	    fs->kind == FSTYPE_READONLY)

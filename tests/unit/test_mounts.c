@@ -202,8 +202,8 @@ static void strict_is_about_fuse_on_disks(void **state)
 		"3 1 8:3 / /readonly rw - fuseblk /dev/sda3 ro\n"
 		"4 1 0:50 / /sshfs rw - fuse.sshfs host: rw\n"
 		"5 1 8:4 / /excluded rw - fuseblk /dev/sda4 rw\n";
-	char *exclude[] = { "/excluded", NULL };
-	struct mounts_policy policy = { .exclude = exclude };
+	char excluded[] = "/excluded", *patterns[] = { excluded, NULL };
+	struct mounts_policy policy = { .exclude = patterns };
 	struct mounts m = { 0 };
 
 	(void)state;
