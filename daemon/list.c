@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,23 +9,9 @@
 #include "json.h"
 #include "list.h"
 #include "log.h"
+#include "words.h"
 
 static const char * const action_name[] = { "freeze", "sync", "skip" };
-
-/**
- * list_text() - print a name so that it stays on its line
- * @f: where to
- * @text: a mount point may hold anything but a zero byte; control characters and backslashes come
- *	out in octal
- */
-void list_text(FILE *f, const char *text)
-{
-	for (; *text; text++)
-		if (iscntrl((unsigned char)*text) || *text == '\\')
-			fprintf(f, "\\%03o", (unsigned char)*text);
-		else
-			putc(*text, f);
-}
 
 static void print_fs(FILE *f, const struct mounts_fs *fs, const char *first)
 {
@@ -34,9 +19,9 @@ static void print_fs(FILE *f, const struct mounts_fs *fs, const char *first)
 
 	snprintf(dev, sizeof(dev), "%u:%u", major(fs->dev), minor(fs->dev));
 	fprintf(f, "%-6s %-8s %-9s ", first, dev, fs->type);
-	list_text(f, mounts_fs_path(fs));
+	words_print(f, mounts_fs_path(fs));
 	fputs(" (", f);
-	list_text(f, fs->source);
+	words_print(f, fs->source);
 	putc(')', f);
 	if (fs->mounts > 1)
 		fprintf(f, ", mounted %zu times", fs->mounts);
@@ -99,7 +84,7 @@ static void print_hook(struct json *j, const char *path, const char *why_not)
 {
 	if (!j) {
 		printf("%-6s ", why_not ? "refuse" : "hook");
-		list_text(stdout, path);
+		words_print(stdout, path);
 		printf(why_not ? ": %s\n" : "\n", why_not);
 		return;
 	}

@@ -4,12 +4,10 @@
 #define HV_VSS_LIST_H
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "fsset.h"
 #include "hooks.h"
 
 int list_all(const struct fsset_config *plan, const struct hooks_config *hooks, bool json);
-void list_text(FILE *f, const char *text);
 
 #endif

@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "json.h"
-#include "list.h"
 #include "status.h"
 #include "words.h"
 
@@ -66,7 +65,7 @@ static void print_daemon(FILE *f, const struct status *s)
 static void print_fs(FILE *f, const struct record_fs *fs)
 {
 	fprintf(f, "    %-9s ", record_action_name(fs->action));
-	list_text(f, fs->path);
+	words_print(f, fs->path);
 	fprintf(f, " (%s)", fs->type);
 	if (fs->action == RECORD_FROZEN || fs->action == RECORD_FAILED)
 		fprintf(f, " sync %ld ms, freeze %ld ms, thaw %ld ms", ms(fs->sync_us),
@@ -94,7 +93,7 @@ static void print_record(FILE *f, const struct record *r)
 	putc('\n', f);
 	if (r->reason[0]) {
 		fputs("    why: ", f);
-		list_text(f, r->reason);
+		words_print(f, r->reason);
 		putc('\n', f);
 	}
 	if (r->plan_us)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
 #include <stdio.h>
 
 #include "log.h"
@@ -107,4 +108,19 @@ void words_log_request(const struct hv_vss_request *request)
 		words_lun(name, sizeof(name), lun);
 		log_msg(LOG_DEBUG, "disk %u: %s", i, name);
 	}
+}
+
+/**
+ * words_print() - print a name so that it stays on its line
+ * @f: where to
+ * @text: a mount point may hold anything but a zero byte; control characters and backslashes come
+ *	out in octal
+ */
+void words_print(FILE *f, const char *text)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text) || *text == '\\')
+			fprintf(f, "\\%03o", (unsigned char)*text);
+		else
+			putc(*text, f);
 }

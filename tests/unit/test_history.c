@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: daemon/history.c daemon/lines.c daemon/record.c daemon/live.c daemon/status.c
-// Sources: daemon/statustext.c daemon/json.c daemon/list.c daemon/driver.c daemon/words.c
-// Sources: daemon/sysops.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
-// Sources: daemon/fstypes.c
+// Sources: daemon/statustext.c daemon/json.c daemon/driver.c daemon/words.c daemon/sysops.c
 // Sources: daemon/sysattr.c
-// Libraries: mount
 /* What --status reads is what the daemon has written, and nothing else is believed. */
 #include <errno.h>
 #include <stdio.h>
