@@ -121,6 +121,11 @@ int order_find_below(struct mounts *m, const char *sysfs)
 			err = blockdev_walk(sysfs, m->fs[i].dev, &walk);
 		else
 			err = blockdev_walk_btrfs(sysfs, m->fs[i].source, &walk);
+		/* Devices come and go: one that is gone will be noticed by whoever opens it. */
+		if (err == -ENOENT || err == -ENODEV) {
+			b.other = true;
+			err = 0;
+		}
 		m->fs[i].hardware = b.disk && !b.other;
 	}
 	return err;

@@ -324,6 +324,23 @@ static void what_may_lie_in_an_unknown_file_comes_first(void **state)
 	mounts_free(&m);
 }
 
+static void device_that_goes_meanwhile_is_no_obstacle(void **state)
+{
+	struct mounts m = { 0 };
+	const struct mounts_policy none = { 0 };
+
+	(void)state;
+	sys_add("devices/virtual/block/dm-60/slaves/gone", NULL);
+	sys_add("dev/block", NULL);
+	sys_link("dev/block/254:60", "devices/virtual/block/dm-60");
+	assert_int_equal(add_string(&m,
+				    "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+				    "2 1 254:60 / /a rw - ext4 /dev/mapper/a rw\n"), 0);
+	assert_int_equal(mounts_plan(&m, &none, sysfs), 0);
+	assert_order(&m, "/a /");
+	mounts_free(&m);
+}
+
 /* Something that can't be frozen itself hands the dependency on. */
 static void order_holds_across_unfreezable(void **state)
 {
@@ -545,6 +562,7 @@ int main(void)
 		cmocka_unit_test(order_holds_across_unfreezable),
 		cmocka_unit_test(root_on_a_loop_device_precedes_its_holder),
 		cmocka_unit_test(root_is_last_wherever_it_is_listed),
+		cmocka_unit_test(device_that_goes_meanwhile_is_no_obstacle),
 		cmocka_unit_test(what_may_lie_in_an_unknown_file_comes_first),
 		cmocka_unit_test(circle_is_broken_and_named),
 		cmocka_unit_test(covered_mount_point_does_not_hold_the_file),
