@@ -101,7 +101,7 @@ static inline void hv_vss_compat_max_packet(struct vmbus_channel *channel, u32 b
 
 /*
  * Where vmbus_recvpacket() reads next. The guest's own index is out of the host's reach, but which
- * of the two kernels between 4.7 and 4.12 go by is not told by its presence.
+ * of the two kernels between 4.7 and 4.13 go by is not told by its presence.
  */
 static inline u32 hv_vss_compat_read_index(const struct hv_ring_buffer_info *ring)
 {

@@ -2,8 +2,9 @@
 /*
  * A ring has a cached_read_index: vmbus_recvpacket() goes by the index that the host sees.
  *
- * From 4.9 (or its stable series) to 4.12. Since 4.13 vmbus_recvpacket() uses the iterator, and
- * with it priv_read_index; the same series dropped this member. Never in EL 7 and EL 8.
+ * From 4.9 (or its stable series) to 4.13. Since 4.14 vmbus_recvpacket() uses the iterator, and
+ * with it priv_read_index; the same series dropped this member. Backports took both: not in EL 7,
+ * EL 8 and SLES 12 (4.4.180).
  */
 #include <linux/hyperv.h>
 #include "../probe.h"
