@@ -209,7 +209,7 @@ void ledger_tick(struct ledger *l, const struct freezer *f, bool busy)
 	if (!l->dir)
 		return;
 	live_set(&l->live, state_of(l, f, busy), f->ops->now_us());
-	if (!l->dirty || busy || f->state != FREEZER_IDLE)
+	if (!l->dirty || l->wait || busy || f->state != FREEZER_IDLE)
 		return;
 	l->dirty = false;
 	err = history_save(&l->history, l->dir);

@@ -13,6 +13,7 @@ struct ledger {
 	struct live live;
 	struct record current;	/* the backup that is going on, if @open */
 	bool open;
+	bool wait;		/* a request may follow at once: write later */
 	bool dirty;		/* the file is out of date */
 };
 

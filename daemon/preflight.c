@@ -152,6 +152,7 @@ int preflight_ask(struct preflight *p, int64_t limit_us)
 
 	if (p->ready && unchanged(p))
 		return 1;
+	preflight_stand_by(p);
 	if (given_up(p)) {
 		snprintf(p->why, sizeof(p->why), "an earlier look still hangs in the kernel");
 		return -EBUSY;
@@ -218,6 +219,16 @@ void preflight_look_later(struct preflight *p, int64_t limit_us)
 void preflight_stand_by(struct preflight *p)
 {
 	p->due = INT64_MAX;
+}
+
+/**
+ * preflight_is_due() - was an answer given from memory just now?
+ * @p: the preflight
+ * Return: true until somebody looks, or a freeze begins.
+ */
+bool preflight_is_due(const struct preflight *p)
+{
+	return p->due != INT64_MAX;
 }
 
 static void take_result(struct preflight *p)

@@ -48,6 +48,7 @@ bool preflight_drop(struct preflight *p);
 void preflight_look(struct preflight *p, int64_t limit_us);
 void preflight_look_later(struct preflight *p, int64_t limit_us);
 void preflight_stand_by(struct preflight *p);
+bool preflight_is_due(const struct preflight *p);
 void preflight_forget(struct preflight *p);
 bool preflight_job_done(struct preflight *p, struct job *job);
 void preflight_tick(struct preflight *p);

@@ -286,6 +286,7 @@ void requests_go_on(struct backup *b)
 		b->queued = false;
 		dispatch(b, &b->next);
 	}
+	b->ledger.wait = preflight_is_due(&b->preflight);
 	ledger_tick(&b->ledger, &b->freezer, b->busy || b->queued);
 }
 
