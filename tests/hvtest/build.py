@@ -89,7 +89,7 @@ def daemon() -> Path:
             target = place / "tree" / file.relative_to(cache.TOP)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
-        cache.run("make", "-C", place / "tree/daemon")
+        cache.run("make", "-C", place / "tree/daemon", "WARNINGS=-Wall -Wextra -Werror")
         shutil.copy(place / "tree/daemon/hv-vss-daemon", place / "hv-vss-daemon")
         shutil.rmtree(place / "tree")
 

@@ -51,7 +51,8 @@ def files() -> dict[str, Path]:
             shutil.copy(file, target)
         # The root stays as it is: what is built is mounted into a mount namespace of its own.
         cache.run("unshare", "--mount", "sh", "-ec", "mount --bind \"$1\" \"$2/mnt\"; "
-                  "exec chroot \"$2\" make -C /mnt/daemon", "sh", tree, root)
+                  "exec chroot \"$2\" make -C /mnt/daemon WARNINGS=\"-Wall -Wextra -Werror\"",
+                  "sh", tree, root)
         shutil.copy(tree / "daemon/hv-vss-daemon", place / "hv-vss-daemon")
         shutil.rmtree(tree)
 
