@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define BLOCK	512
-#define ROOM	(1 << 20)	/* the kernel never asks for more at once */
+#define ROOM	(32 << 20)	/* the kernel never asks for more at once */
 
 static _Noreturn void die(const char *what)
 {

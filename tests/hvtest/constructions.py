@@ -57,6 +57,7 @@ nfs_stop() { echo 0 >/proc/fs/nfsd/threads; for f in /proc/net/rpc/{nfsd.export,
 lvm() { /usr/sbin/lvm "$@" --config 'activation { udev_sync=0 udev_rules=0 monitoring=0 }
     global { thin_check_executable="" }' >/dev/null 2>&1; }
 """
+COPY = "copy of a disk with a file system in a file, and one in a file of that"
 # A file system in a file of one that is in a file of /data/ext4.
 NESTED = """fresh "$(attach /data/ext4/outer 64)" /run/outer
 fresh "$(attach /run/outer/inner 16)" /run/inner; echo text > /run/inner/file"""
@@ -210,7 +211,7 @@ CONSTRUCTIONS = {
         "umount /run/self; drop nbd; umount /run/h2",
         ("/run/self", "/run/h2"), ("/run/self", "/run/h2"),
         stock=HANGS, why="thaws in the order in which it froze", unblock="fsfreeze -u /run/h2"),
-    "nbd on nbd, the inner one mounted elsewhere since": Construction(
+    "nbd on nbd, the lower one mounted elsewhere since": Construction(
         """modprobe nbd; grow /data/xfs/img 64; keep nbd0 'nbdserve /dev/nbd0 /data/xfs/img'
         fresh /dev/nbd0 /run/h1; grow /run/h1/img 16; keep nbd1 'nbdserve /dev/nbd1 /run/h1/img'
         fresh /dev/nbd1 /run/self

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hvtest import cache, disks, host, kernels
-from hvtest.constructions import CONSTRUCTIONS, NESTED, NOT_NESTED
+from hvtest.constructions import CONSTRUCTIONS, COPY, NESTED, NOT_NESTED
 from hvtest.site import Site, build, described, examine_nested, record, shell, word
 from hvtest.stack import OURS, Stack
 
@@ -91,14 +91,15 @@ def test_strict_refuses_what_cannot_be_frozen(stack: Stack, name: str) -> None:
 def test_nested_images_need_no_recovery(stack: Stack, tmp_path: Path) -> None:
     """A file system in a file of another one: both are good in the copy of the disk."""
     shell(stack, NESTED)
-    ask(stack, "freeze")
+    freeze = ask(stack, "freeze")
     copy = tmp_path / "ext4.img"
     disks.copy(stack.guest.disks["ext4"], copy)
-    ask(stack, "thaw")
+    thaw = ask(stack, "thaw")
     shell(stack, NOT_NESTED)
     findings = examine_nested(copy)
     assert all(finding.good for finding in findings), findings
     assert cache.run("debugfs", "-R", "cat /file", copy.with_name("inner")).endswith("text\n")
+    record(COPY, OURS, word(freeze), word(thaw), "both need no recovery")
 
 
 def test_a_mount_table_that_never_rests(stack: Stack, places: list[str]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hvtest import disks, host, kernels
-from hvtest.constructions import CONSTRUCTIONS, NESTED, NOT_NESTED
-from hvtest.site import Site, build, examine_nested, record, shell, watch_stock
+from hvtest.constructions import CONSTRUCTIONS, COPY, NESTED, NOT_NESTED
+from hvtest.site import Site, build, examine_nested, record, shell, watch_stock, word
 from hvtest.stack import STOCK, Stack
 
 SUITES = kernels.chosen("bookworm")
@@ -59,11 +59,13 @@ def test_stock(stack: Stack, site: Site, name: str) -> None:
 def test_nested_images_need_recovery(stack: Stack, tmp_path: Path) -> None:
     """The backup is reported good, and has what happened to be written of them."""
     shell(stack, NESTED)
-    assert stack.guest.host.ask("freeze")["status"] == host.OK
+    freeze = stack.guest.host.ask("freeze")
     copy = tmp_path / "ext4.img"
     disks.copy(stack.guest.disks["ext4"], copy)
-    assert stack.guest.host.ask("thaw")["status"] == host.OK
+    thaw = stack.guest.host.ask("thaw")
+    assert freeze["status"] == thaw["status"] == host.OK
     shell(stack, NOT_NESTED)
     findings = examine_nested(copy)
     print(*findings, sep="\n")
     assert not any(finding.good for finding in findings), findings
+    record(COPY, STOCK, word(freeze), word(thaw), "neither is good without recovery")
