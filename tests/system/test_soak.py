@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from hvtest import backup, faults, host, load, mishaps
+from hvtest import backup, faults, host, kernels, load, mishaps
 from hvtest.cache import say
 
 ROUNDS = int(os.environ.get("HV_VSS_SOAK", "30"))
@@ -118,6 +118,8 @@ def test_many_backups_leave_nothing_frozen_and_nothing_behind(machine: str, mach
         f"records written: {acknowledged}; before {begin}, after {end}")
     assert end["fds"] == begin["fds"]
     assert end["rss_kb"] <= begin["rss_kb"] + 256
+    if machine in kernels.DEBUG:
+        return      # what is freed stays in a quarantine for long; test_failslab looks for leaks
     # A leak of one object a backup would show; caches may breathe.
     for name in SLAB:
         if name in begin and name != "filp":
