@@ -38,7 +38,8 @@ class Guest:
         self._memory = max(memory, 1536 if suite in kernels.DEBUG else 0)
         self._readonly = readonly
         # Interpreting the firmware's interrupt routing takes minutes with sanitizers.
-        self._append = append + (" panic_on_warn=1 acpi=noirq" if suite in kernels.DEBUG else "")
+        self._append = append + (" panic_on_warn=1 acpi=noirq" if suite in kernels.DEBUG else "") \
+            + (" kcsan.early_enable=0" if suite == "kcsan" else "")
         self._host_properties = host_properties or {}
         self._directory = tempfile.TemporaryDirectory(prefix="hvtest.")
         self.path = Path(self._directory.name)
@@ -90,14 +91,15 @@ class Guest:
         if release != self.kernel.release:
             raise cache.HarnessError(f"kernel {release} runs, not {self.kernel.release}")
         if self.kernel.suite == "kcsan":
-            self._trust_virtio()
+            self._enable_kcsan()
 
-    def _trust_virtio(self) -> None:
+    def _enable_kcsan(self) -> None:
         """QEMU writes to virtio's rings; to KCSAN that is a race with somebody unknown. It leaves
-        out functions whose names it is told."""
+        out functions whose names it is told, and is off until then."""
         self.agent.shell("mount -t debugfs none /mnt; "
                          "awk '$3 ~ /^(virtqueue|vring)_/ { print \"!\" $3 }' /proc/kallsyms | "
-                         "while read -r name; do echo \"$name\" > /mnt/kcsan; done; umount /mnt")
+                         "while read -r name; do echo \"$name\" > /mnt/kcsan; done; "
+                         "echo on > /mnt/kcsan; umount /mnt")
 
     def stop(self) -> None:
         process, self._process = self._process, None
