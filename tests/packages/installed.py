@@ -14,12 +14,6 @@ from hvtest import disks
 from repository import THEIRS_NEW  # pylint: disable=import-error
 
 SUITES = os.environ.get("HV_VSS_INSTALLED", "trixie").split()
-# What an installation may change; the rest belongs to dpkg, apt and the journal.
-PLACES = "/etc /usr /var/lib/dkms /var/lib/systemd /boot"
-# Comes with the first module that dkms builds, the first service that is installed, or by itself.
-NOT_OURS = re.compile(
-    r"/mok\.(key|pub)$|/dkms_dbversion$|/modules\.[a-z.]+$|/updates(/dkms)?$"
-    r"|/ld\.so\.cache|/deb-systemd-helper-|/timers/|/random-seed|/__pycache__|/linger$|/catalog")
 
 
 class System:
@@ -33,7 +27,6 @@ class System:
         live["repo"] = repository.disk(suite, version)
         self.guest = Booted(suite, live, readonly=frozenset({"repo"}))
         self._known_errors: set[str] = set()
-        self._files: set[str] = set()
 
     def start(self) -> None:
         """Boot; nothing is installed yet, and no daemon answers the host."""
@@ -41,7 +34,6 @@ class System:
         self.guest.mount_all()
         self.guest.sh("apt-get -q update")
         assert self.guest.failed_units() == ""
-        self._files = self._listed()
 
     def backs_up(self, daemon: str, driver: str) -> None:
         """A verified backup with this daemon and driver; nothing has failed, nothing complains."""
@@ -74,11 +66,3 @@ class System:
         """The suite's own version of hyperv-daemons."""
         table = self.guest.sh("apt-cache madison hyperv-daemons")
         return next(v for v in re.findall(r"\| (\S+) \|", table) if v != THEIRS_NEW)
-
-    def left(self) -> set[str]:
-        """Files that were not there before the first installation."""
-        return self._listed() - self._files
-
-    def _listed(self) -> set[str]:
-        found = self.guest.sh(f"find {PLACES} -xdev").splitlines()
-        return {path for path in found if not NOT_OURS.search(path)}

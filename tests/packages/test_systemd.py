@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Under the real systemd of a booted system: the unit is killed, stopped and restarted while
-everything is frozen; the journal; and what hooks can do within the unit's limits.
+everything is frozen; and the journal.
 
-The system is the one of test_installed.py, or one that is booted for this. What came of it in each
-suite is in PACKAGES.md.
+The system is the one of test_installed.py, or one that is booted for this.
 """
 
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -64,7 +62,7 @@ def written(writes: list[Command], timeout: float = 60) -> float:
 
 
 def tell(system, what: str, seconds: float, since: str, thaw: str) -> None:
-    """A row of PACKAGES.md."""
+    """For the run's log: a row of a table."""
     answer = "success" if thaw == host.OK else "failure"
     print(f"{system.guest.suite} | {what} | {seconds:.2f} s after {since} | {answer}", flush=True)
 
@@ -192,109 +190,4 @@ def test_journal_finds_backups_by_their_fields(system):
                for entry in entries(guest, f"-u {UNIT} -p err"))
     guest.sh(f"rm {HOOKS}/refuses")
     system.excuse(BROKEN)
-    system.backs_up(OURS, "hv_vss")
-
-
-# What hooks of applications do; each line is one thing that must work.
-USUAL = r"""
-sh -c 'id && date'
-sh -c 'echo one >/var/tmp/of-hook && sync -f /var/tmp/of-hook'
-chown postgres:postgres /var/tmp/of-hook
-chmod 4755 /var/tmp/of-hook
-runuser -u postgres -- sh -c 'echo two >>/var/tmp/of-hook && id -un | grep -x postgres'
-runuser -l postgres -s /bin/sh -c 'test "$(pwd)" = / && id -un | grep -x postgres'
-su postgres -s /bin/sh -c 'id -un | grep -x postgres'
-su - postgres -s /bin/sh -c true
-setpriv --reuid=postgres --regid=postgres --init-groups true
-setpriv --reuid=postgres --clear-groups sh -c 'kill -0 $$'
-sh -c 'exec 9>/run/lock/of-hook && flock -w 1 9'
-sh -c 'sleep 100 & kill $!'
-sh -c 'ulimit -n 8192 && ulimit -c unlimited && ulimit -l unlimited'
-nice -n -5 true
-ionice -c 2 -n 0 true
-timeout 5 true
-logger -t of-hook said
-systemctl is-active dbus.service
-systemctl show -p MainPID hv-vss-daemon.service
-python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=7)'
-python3 -c 'import socket; a = socket.socket(); a.bind(("", 0)); a.listen(); print(a)'
-python3 -c 'import subprocess; subprocess.run(["true"], check=True)'
-"""
-# Each hook's line of its own, however quoted; who can't be told by a status tells by a line.
-USUAL_HOOK = """#!/bin/sh
-[ "$1" = freeze ] || exit 0
-while read -r line; do
-	[ -n "$line" ] || continue
-	if said=$(sh -c "$line" 2>&1); then echo "worked: $line"; else echo "FAILED: $line: $said"; fi
-done <<'LINES' >/run/of-hook
-%s
-LINES
-"""
-
-
-def test_hooks_can_do_what_hooks_do(system):
-    """Within the unit's capabilities and filter of system calls."""
-    guest = system.guest
-    guest.sh("id postgres >/dev/null 2>&1 || useradd --system --home-dir / postgres")
-    put_hook(guest, "usual", USUAL_HOOK % USUAL)
-    system.backs_up(OURS, "hv_vss")
-    said = guest.sh("cat /run/of-hook").splitlines()
-    assert [line for line in said if not line.startswith("worked: ")] == []
-    assert len(said) == len(USUAL.strip().splitlines())
-    status = guest.sh(f"grep -E '^(Seccomp|NoNewPrivs):' /proc/{main_pid(guest)}/status").split()
-    assert status == ["NoNewPrivs:", "0", "Seccomp:", "2"], "the filter is in force"
-
-
-SERVER = """import socket
-listener = socket.socket(socket.AF_UNIX)
-listener.bind("/run/postgresql/.s.PGSQL.5432")
-listener.listen()
-while True:
-    print(listener.accept()[0].recv(9999).decode(), flush=True)
-"""
-PSQL = """#!/usr/bin/python3
-import os, pwd, socket, sys
-server = socket.socket(socket.AF_UNIX)
-server.connect("/run/postgresql/.s.PGSQL.5432")
-server.sendall((pwd.getpwuid(os.geteuid()).pw_name + ": " + sys.argv[-1]).encode())
-"""
-MARIADB = r"""#!/bin/sh
-while read -r line; do
-	echo "$line" >>/run/mariadb.said
-	case $line in *"SELECT '"*) line=${line#*SELECT \'}; echo "${line%%\'*}" ;; esac
-done
-"""
-
-
-def test_ready_made_hooks_for_databases(system):
-    """As shipped, with stand-ins for the clients and servers; the real ones are in
-    tests/system/test_hooks_databases.py, without the unit."""
-    guest = system.guest
-    guest.sh("id postgres >/dev/null 2>&1 || useradd --system --home-dir / postgres; "
-             "install -d -o postgres /run/postgresql; rm -f /run/mariadb.said; "
-             f"ln -s /usr/share/hv-vss/hooks/mysql /usr/share/hv-vss/hooks/postgresql {HOOKS}/; "
-             "cp /bin/sleep /usr/local/bin/mariadbd")
-    guest.agent.put("/usr/local/bin/psql", PSQL.encode(), 0o755)
-    guest.agent.put("/usr/local/bin/mariadb", MARIADB.encode(), 0o755)
-    servers = [guest.start_sh(f"exec runuser -u postgres -- python3 -c '{SERVER}'"),
-               guest.start_sh("exec mariadbd 1000")]
-    until(lambda: guest.run_sh("test -S /run/postgresql/.s.PGSQL.5432 && pidof mariadbd").status
-          == 0, 30, "the servers have started", interval=0.2)
-    begin = time.monotonic()
-    writes = freeze(guest)
-    asked = servers[0].out.splitlines()
-    assert len(asked) == 2 and asked[1] == "postgres: CHECKPOINT", asked
-    assert "pg_settings" in asked[0]
-    # The lock is held by a client that the hook has left in the background.
-    assert guest.run_sh("kill -0 $(cat /run/hv-vss/hook-mysql/client)").status == 0
-    assert "FLUSH TABLES WITH READ LOCK" in guest.sh("tail -n 1 /run/mariadb.said")
-    assert guest.host.ask("thaw")["status"] == host.OK
-    written(writes)
-    until(lambda: "UNLOCK TABLES" in guest.sh("tail -n 1 /run/mariadb.said"), 30, "unlocked")
-    until(lambda: guest.run_sh("test -e /run/hv-vss/hook-mysql").status, 10, "cleaned up")
-    print(f"{guest.suite}: a backup with hooks for databases: {time.monotonic() - begin:.1f} s")
-    for server in servers:
-        server.kill()
-    guest.sh(f"rm -f {HOOKS}/mysql {HOOKS}/postgresql /usr/local/bin/psql "
-             "/usr/local/bin/mariadb /usr/local/bin/mariadbd; rm -rf /run/postgresql")
     system.backs_up(OURS, "hv_vss")
