@@ -7,6 +7,7 @@ must leave it as it found it. A guest that was left broken is not used for the n
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,24 +46,27 @@ class Machines:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._running: list[Guest] = []
+        self._running: dict[Guest, Path] = {}   # and where its disks are
         self._count = 0
 
     def boot(self, suite: str, more_disks: dict[str, Path] | None = None, **options) -> Guest:
         self._count += 1
-        live = disks.new_set(self._directory / f"disks{self._count}") | (more_disks or {})
+        place = self._directory / f"disks{self._count}"
+        live = disks.new_set(place) | (more_disks or {})
         guest = Guest(suite, live, **options)
         guest.start()
-        self._running.append(guest)
+        self._running[guest] = place
         self.all_running.append(guest)
         return guest
 
     def stop(self, *guests: Guest) -> None:
-        """Stop these, or all of them."""
+        """Stop these, or all of them. Their disks go, too: those of all guests of a run would be
+        tens of gigabytes."""
         for guest in guests or tuple(self._running):
-            self._running.remove(guest)
+            place = self._running.pop(guest)
             self.all_running.remove(guest)
             guest.stop()
+            shutil.rmtree(place)
 
 
 @pytest.fixture(scope="module", params=kernels.chosen("bookworm"))
