@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,8 +116,8 @@ def tell_order(log: str) -> None:
 def tell_findings(copies: dict[str, Path]) -> bool:
     good = True
     for finding in backup.examine(copies).values():
-        # Of long complaints the first line.
-        said = "; ".join(text.splitlines()[0] for text in
+        # Of long complaints the beginning: an XFS log has a line of a thousand characters.
+        said = "; ".join(textwrap.shorten(text.splitlines()[0], 120, placeholder=" ...") for text in
                          finding.replay + finding.faults + finding.facts)
         tell(f"{'good:          ' if finding.good else 'needs recovery:'} {finding.fs}: {said}")
         good = good and finding.good
