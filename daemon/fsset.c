@@ -16,7 +16,7 @@
 #include "luns.h"
 #include "uncover.h"
 
-#define VERIFY_ROUNDS	5	/* of re-reading tables that keep changing */
+#define ROUNDS	5	/* of reading tables that keep changing */
 
 /**
  * fsset_blame() - log what has gone wrong, and keep the first such thing for the record
@@ -234,6 +234,31 @@ int fsset_add(struct fsset *set, const struct mounts_fs *fs, int fd)
 	return t->path && t->type && t->source ? 0 : -ENOMEM;
 }
 
+/* All that the plan has brought. */
+static void forget(struct fsset *set)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		if (set->target[i].fd >= 0)
+			set->ops->close(set->target[i].fd);
+		free(set->target[i].path);
+		free(set->target[i].type);
+		free(set->target[i].source);
+	}
+	for (size_t i = 0; i < set->skips; i++) {
+		free(set->skip[i].path);
+		free(set->skip[i].type);
+		free(set->skip[i].source);
+	}
+	free(set->skip);
+	free(set->target);
+	set->skip = NULL;
+	set->target = NULL;
+	set->skips = 0;
+	set->n = 0;
+	set->freezable = 0;
+	mountview_close(&set->view);
+}
+
 static int read_plan(const struct fsset_config *config, struct mountview *view, struct mounts *m,
 		     char why[FSSET_WHY])
 {
@@ -290,7 +315,7 @@ static bool is_refused(const struct fsset_config *config, const struct mounts_fs
 }
 
 static int open_one(const struct fsset_config *config, struct fsset *set,
-		    const struct mounts_fs *fs)
+		    const struct mounts_fs *fs, int *open_error)
 {
 	int fd;
 
@@ -301,14 +326,42 @@ static int open_one(const struct fsset_config *config, struct fsset *set,
 	fd = fsset_open_mount(set->ops, fs);
 	if (fd >= 0)
 		return fsset_add(set, fs, fd);
+	*open_error = fd;
+	return 0;
+}
+
+/* Returns 0 if that is no reason to fail. */
+static int cannot_open(struct fsset *set, const struct mounts_fs *fs, int err)
+{
+	const char *path = mounts_fs_path(fs);
+	unsigned int maj = major(fs->dev), min = minor(fs->dev);
+
 	if (fs->action == MOUNTS_SYNC) {
-		log_mount(LOG_WARNING, mounts_fs_path(fs), "not written out: %s (%s, %u:%u)",
-			  why_not_open(fd), fs->type, major(fs->dev), minor(fs->dev));
+		log_mount(LOG_WARNING, path, "not written out: %s (%s, %u:%u)", why_not_open(err),
+			  fs->type, maj, min);
 		return 0;
 	}
-	fsset_blame(set->why, LOG_ERR, mounts_fs_path(fs), "cannot be opened: %s (%s, %u:%u)",
-		    why_not_open(fd), fs->type, major(fs->dev), minor(fs->dev));
-	return fd;
+	fsset_blame(set->why, LOG_ERR, path, "cannot be opened: %s (%s, %u:%u)", why_not_open(err),
+		    fs->type, maj, min);
+	return err;
+}
+
+static int open_all(const struct fsset_config *config, struct fsset *set, const struct mounts *m,
+		    bool last)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < m->n && !err; i++) {
+		const struct mounts_fs *fs = &m->fs[m->order[i]];
+		int open_error = 0;
+
+		err = open_one(config, set, fs, &open_error);
+		if (open_error && !last)
+			return 1;
+		if (open_error)
+			err = cannot_open(set, fs, open_error);
+	}
+	return err;
 }
 
 /**
@@ -316,21 +369,28 @@ static int open_one(const struct fsset_config *config, struct fsset *set,
  * @arg: struct fsset_config
  * @set: empty, with ->ops
  *
+ * One that can't be opened may just have been unmounted, or moved, or the process ended whose
+ * mounts they are: the tables are read again a few times before that counts.
  * Context: may block on a path look-up.
  * Return: 0 or a negative errno, logged.
  */
 int fsset_build(void *arg, struct fsset *set)
 {
 	const struct fsset_config *config = arg;
-	struct mounts m = { 0 };
-	int err;
+	int err = 1;
 
-	err = read_plan(config, &set->view, &m, set->why);
-	if (err)
-		fsset_blame(set->why, LOG_ERR, NULL, "cannot make a plan: %s", strerror(-err));
-	for (size_t i = 0; i < m.n && !err; i++)
-		err = open_one(config, set, &m.fs[m.order[i]]);
-	mounts_free(&m);
+	for (int round = 1; err > 0; round++) {
+		struct mounts m = { 0 };
+
+		forget(set);
+		err = read_plan(config, &set->view, &m, set->why);
+		if (err)
+			fsset_blame(set->why, LOG_ERR, NULL, "cannot make a plan: %s",
+				    strerror(-err));
+		else
+			err = open_all(config, set, &m, round == ROUNDS);
+		mounts_free(&m);
+	}
 	return err;
 }
 
@@ -390,7 +450,7 @@ int fsset_verify(void *arg, struct fsset *set)
 	int changed;
 
 	changed = mountview_changed(&set->view, config->own_namespace_only);
-	for (int round = 0; changed > 0 && round < VERIFY_ROUNDS; round++) {
+	for (int round = 0; changed > 0 && round < ROUNDS; round++) {
 		struct mounts m = { 0 };
 		bool covered;
 		int err;
@@ -416,21 +476,7 @@ void fsset_free(struct fsset *set)
 {
 	if (!set)
 		return;
-	for (size_t i = 0; i < set->n; i++) {
-		if (set->target[i].fd >= 0)
-			set->ops->close(set->target[i].fd);
-		free(set->target[i].path);
-		free(set->target[i].type);
-		free(set->target[i].source);
-	}
-	for (size_t i = 0; i < set->skips; i++) {
-		free(set->skip[i].path);
-		free(set->skip[i].type);
-		free(set->skip[i].source);
-	}
-	free(set->skip);
-	free(set->target);
-	mountview_close(&set->view);
+	forget(set);
 	guard_put(set->guard, set->ops);
 	free(set);
 }

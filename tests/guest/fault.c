@@ -9,6 +9,7 @@
  *		fithaw-before, fithaw-after	around the N-th FITHAW
  *		reply-freeze-before, reply-freeze-after, reply-thaw-before, reply-thaw-after
  *						around the answer to that request
+ *		open-PATH			before PATH is opened
  * ACTION	KILL, SEGV, ABRT, STOP, TERM	a signal to the whole process
  *		sleep-MS			this thread sleeps
  *		errno-N				the call is not made and fails so (…-before only)
@@ -18,6 +19,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -166,6 +168,41 @@ ssize_t read(int fd, void *buf, size_t count)
 	}
 	errno = err;
 	return n;
+}
+
+static int open_at(const char *path, int flags, mode_t mode)
+{
+	char point[sizeof(plan.point)];
+
+	if ((size_t)snprintf(point, sizeof(point), "open-%s", path) < sizeof(point)) {
+		int err = fault_at(point);
+
+		if (err) {
+			errno = err;
+			return -1;
+		}
+	}
+	return syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list ap;
+
+	if (flags & (O_CREAT | __O_TMPFILE)) {
+		va_start(ap, flags);
+		mode = va_arg(ap, mode_t);
+		va_end(ap);
+	}
+	return open_at(path, flags, mode);
+}
+
+/* What a fortified open() becomes. */
+int __open_2(const char *path, int flags);
+int __open_2(const char *path, int flags)
+{
+	return open_at(path, flags, 0);
 }
 
 /* What a fortified read() becomes. */

@@ -165,6 +165,32 @@ def test_mount_while_freezing_is_frozen_too(rig: faults.Rig) -> None:
         rig.guest.writable([SCRATCH])
 
 
+@pytest.mark.parametrize("how", ["gone", "moved", "covered"])
+def test_umount_while_it_is_being_opened(rig: faults.Rig, how: str) -> None:
+    """Between the look at the mount table and the opening of what is there: no failure, and what
+    is still mounted is frozen."""
+    change = {"gone": f"/bin/umount {SCRATCH}",
+              "moved": f"mkdir -p /run/moved; /bin/mount --move {SCRATCH} /run/moved",
+              "covered": f"/bin/mount -t tmpfs none {SCRATCH}"}[how]
+    rig.start(f"open-{SCRATCH}=sleep-{1500 * rig.scale}")
+    with scratch(rig):
+        rig.agent.run("/bin/mount", "/dev/mapper/around", SCRATCH)
+        sent = rig.host.send("freeze")
+        time.sleep(0.7 * rig.scale)
+        rig.agent.shell(change)
+        freeze = rig.host.answer(sent)
+        if how == "moved" and freeze["status"] == host.OK:
+            rig.guest.frozen(["/run/moved"])
+        thaw = rig.host.ask("thaw")
+        seconds = rig.thawed_after(rig.now())
+        rig.record(f"{how} between the look and the opening", freeze, thaw, seconds)
+        if how == "moved":
+            rig.agent.shell("/bin/umount /run/moved")
+        rig.end()
+    assert (freeze["status"], thaw["status"]) == (host.OK, host.OK)
+    assert seconds <= rig.limit
+
+
 def test_freeze_by_somebody_else_during_ours(rig: faults.Rig) -> None:
     """They are faster with one file system, here the root, which is frozen after all others: ours
     fails and leaves theirs alone."""
