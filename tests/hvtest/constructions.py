@@ -74,7 +74,8 @@ class Construction:
     refused: why our FREEZE fails, if it does. options: of our daemon, to that end.
     untouched: a script that fails if anybody has looked at what is not to be touched.
     stock: what hv_utils and its daemon make of it. why: that, in words. unblock: a script that
-    ends what hangs, if thawing the usual file systems does not."""
+    ends what hangs, if thawing the usual file systems does not. kernel: a file system type that the
+    kernel must have for it."""
     build: str
     remove: str
     stand: tuple[str, ...] = ()
@@ -86,6 +87,7 @@ class Construction:
     stock: str = GOOD
     why: str = ""
     unblock: str = ""
+    kernel: str = ""
 
 
 def self_served(build: str, remove: str) -> Construction:
@@ -93,6 +95,30 @@ def self_served(build: str, remove: str) -> Construction:
     return Construction(
         build, remove, ("/run/self", "/data/xfs"), ("/run/self", "/data/xfs"), stock=HANGS,
         why="the file system with the file is frozen first")
+
+
+def on_a_disk(kind: str, mkfs: str, freezable: bool = True) -> Construction:
+    """A file system of that type; the stock daemon freezes all that it finds."""
+    return Construction(
+        f"""{mkfs} "$(spare 1)" >/dev/null 2>&1; mkdir -p /run/{kind}
+        mount -i -t {kind} "$(spare 1)" /run/{kind}; echo text >/run/{kind}/file""",
+        f"umount /run/{kind}; wipe 1", *(
+            ((f"/run/{kind}",), (f"/run/{kind}",)) if freezable else
+            (("/data/ext4",), ("/data/ext4",), {f"/run/{kind}": "synced"})),
+        stock=GOOD if freezable else FAILS, why="" if freezable else "the kernel can't freeze it",
+        kernel=kind)
+
+
+def image(kind: str, make: str) -> Construction:
+    """A read-only file system with the files of /etc on a disk, and in a file."""
+    return Construction(
+        f"""mkdir -p /run/{kind} /run/{kind}-file; rm -f /data/xfs/{kind}
+        {make.format(out=f"/data/xfs/{kind}")} >/dev/null 2>&1
+        dd if=/data/xfs/{kind} of="$(spare 1)" 2>/dev/null
+        mount -t {kind} -o ro "$(spare 1)" /run/{kind}
+        mount -t {kind} -o ro "$(losetup -r -f --show /data/xfs/{kind})" /run/{kind}-file""",
+        f"""umount /run/{kind} /run/{kind}-file; detach /data/xfs/{kind}; wipe 1""",
+        ("/data/xfs",), ("/data/xfs",), kernel=kind)
 
 
 # Only the kernel's first message, which it sends when it is mounted, waits for the server.
@@ -309,6 +335,13 @@ CONSTRUCTIONS = {
         mount -t minix "$(spare 1)" /run/minix""",
         "umount /run/minix", ("/data/ext4",), ("/data/ext4",), {"/run/minix": "synced"},
         stock=FAILS, why="the kernel can't freeze it"),
+    "f2fs": on_a_disk("f2fs", "mkfs.f2fs -f"),
+    "jfs": on_a_disk("jfs", "mkfs.jfs -q"),
+    "nilfs2": on_a_disk("nilfs2", "mkfs.nilfs2 -f"),
+    "reiserfs": on_a_disk("reiserfs", "mkfs.reiserfs -q -f"),
+    "udf": on_a_disk("udf", "mkfs.udf", freezable=False),
+    "erofs": image("erofs", "mkfs.erofs {out} /etc"),
+    "iso9660": image("iso9660", "genisoimage -quiet -R -o {out} /etc"),
     "read-only file systems": Construction(
         """mkdir -p /run/squash /run/readonly; rm -f /data/ext4/squash
         mksquashfs /etc /data/ext4/squash -quiet -no-progress >/dev/null

@@ -17,7 +17,8 @@ PACKAGES = (
     "base-files", "base-passwd", "bash", "dash", "coreutils", "util-linux", "mount", "kmod",
     "procps", "findutils", "grep", "sed", "libmount1", "libsqlite3-0", "sqlite3", "fio", "strace",
     "e2fsprogs", "xfsprogs", "btrfs-progs", "dosfstools", "exfatprogs", "ntfs-3g",
-    "squashfs-tools", "dmsetup", "lvm2", "open-iscsi", "hyperv-daemons",
+    "squashfs-tools", "erofs-utils", "genisoimage", "f2fs-tools", "jfsutils", "nilfs-tools",
+    "reiserfsprogs", "udftools", "dmsetup", "lvm2", "open-iscsi", "hyperv-daemons",
 )
 # Big, and nothing that runs in a test.
 LEFT_OUT = (
@@ -25,7 +26,7 @@ LEFT_OUT = (
     "usr/share/fio", "usr/share/bash-completion", "usr/share/info", "usr/share/i18n",
     "usr/lib/x86_64-linux-gnu/perl", "usr/lib/x86_64-linux-gnu/perl-base",
     "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/locale", "usr/share/perl5",
-    "usr/lib/udev", "usr/lib/systemd", "var/cache", "var/lib/apt", "var/lib/dpkg",
+    "usr/lib/udev", "usr/lib/systemd", "usr/lib/file", "var/cache", "var/lib/apt", "var/lib/dpkg",
 )
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "mnt", "root", "data/ext4", "data/xfs",
                 "data/btrfs")

@@ -21,12 +21,14 @@ BOOT = ("virtio_pci", "virtio_blk", "virtio_console", "crc32c_generic", "ext4")
 # Left to modprobe in the guest.
 MORE = (
     "hv_vmbus", "hv_utils", "hv_balloon",
-    "xfs", "btrfs", "f2fs", "jfs", "nilfs2", "vfat", "exfat", "isofs", "squashfs", "overlay",
+    "xfs", "btrfs", "f2fs", "jfs", "nilfs2", "reiserfs", "udf", "vfat", "exfat", "isofs", "erofs",
+    "squashfs", "overlay",
     "fuse", "autofs4", "nls_cp437", "nls_ascii", "nls_utf8", "nls_iso8859-1",
     "loop", "nbd", "dm-mod", "dm-flakey", "dm-delay", "dm-snapshot", "dm-crypt", "dm-thin-pool",
     "dm-multipath", "dm-round-robin", "raid1", "minix",
     "sd_mod", "iscsi_tcp", "iscsi_target_mod", "target_core_file", "nfsd", "nfsv4",
-    "xxhash_generic", "blake2b_generic", "sha256_generic", "xts", "ecb", "aes_generic",
+    "crc32_generic", "xxhash_generic", "blake2b_generic", "sha256_generic", "xts", "ecb",
+    "aes_generic",
 )
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import cache, host, images, verify
+from . import cache, host, images, kernels, verify
 from .constructions import FAILS, GOOD, HANGS, LEFT_OUT, TOOLS, Construction
 from .guest import Guest
 from .stack import OURS, Stack
@@ -104,6 +104,16 @@ def shell(stack: Stack, script: str, timeout: float = 60) -> str:
     """Run a script with the tools for constructions."""
     return stack.guest.agent.run("/bin/bash", "-euc", f". {TOOLS_SH}\n{script}",
                                  timeout=timeout)
+
+
+def without(stack: Stack, what: Construction) -> str:
+    """What the guest's kernel lacks for it; only those that are made for tests may lack anything."""
+    if what.kernel:
+        shell(stack, f"modprobe -q {what.kernel} || true")
+    if not what.kernel or f"\t{what.kernel}\n" in stack.guest.agent.run("cat", "/proc/filesystems"):
+        return ""
+    assert stack.guest.kernel.suite in kernels.DEBUG, f"no {what.kernel}"
+    return what.kernel
 
 
 def build(stack: Stack, what: Construction) -> None:
