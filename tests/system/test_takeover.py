@@ -113,3 +113,21 @@ def test_channel_is_claimed_again_after_a_new_offer(guest: Guest) -> None:
     claim(guest)
     assert owner(guest) == "hv_vss"
     serves(guest, OURS, OURS)
+
+
+def test_module_whose_signature_is_refused(guest: Guest) -> None:
+    """As with Secure Boot: the admin reads what to do, and hv_utils serves."""
+    enforce = "/sys/module/module/parameters/sig_enforce"
+    if guest.agent.try_run("test", "-e", enforce).status:
+        assert guest.kernel.suite in kernels.DEBUG
+        pytest.skip("this debug kernel knows no signatures")
+    guest.agent.shell("d=/lib/modules/$(uname -r)/updates; mkdir -p $d; "
+                      "cp /run/hvtest/hv_vss.ko $d; /sbin/depmod")
+    guest.agent.shell(f"echo 1 > {enforce}")
+    said = claim(guest)
+    assert "can't be loaded, the kernel's own hv_utils goes on serving" in said
+    assert "Secure Boot refuses the module until its key is enrolled: mokutil --import" in said
+    assert owner(guest) in ("hv_util", "hv_utils")
+    serves(guest, STOCK, OURS)
+    status = guest.agent.try_run("/usr/sbin/hv-vss-daemon", "--status").out
+    assert "hv_vss is there, but not loaded: see journalctl -u hv-vss-bind" in status
