@@ -80,6 +80,8 @@ void hv_build_negotiate(struct hv_channel *ch, struct hv_packet *pkt)
 	negotiate_body(ch, body);
 	wrap(ch, pkt, IC_NEGOTIATE, body);
 	pkt->negotiate = true;
+	if (ch->info->patient)
+		pkt->timeout_ms = 0;
 }
 
 /**

@@ -28,6 +28,8 @@ static const struct hv_ver shutdown_2016[] = {
 	{ 1, 0 }, { 3, 0 }, { 3, 1 }, { 3, 2 }, { 0, 0 },
 };
 
+static const struct hv_ver kvp_all[] = { { 1, 0 }, { 3, 0 }, { 4, 0 }, { 5, 0 }, { 0, 0 } };
+
 /*
  * Class and instance of each service as guests know them. No list of the versions that each
  * Windows Server offers is public; these hold all that a guest could find in them.
@@ -50,6 +52,17 @@ const struct hv_service_info hv_services[HV_SVC_COUNT] = {
 		.type = "0e0b6031-5213-4934-818b-38d90ced39db",
 		.instance = "b6650ff7-33bc-4840-8048-e0676786f393",
 		.msg = { shutdown_2012r2, shutdown_2016, shutdown_2016 },
+	},
+	/*
+	 * Negotiates and asks nothing: enough for a guest to have the device, and its daemon. Linux
+	 * puts off its answer until that has come (hv_kvp.c, HV_UTIL_NEGO_TIMEOUT).
+	 */
+	[HV_SVC_KVP] = {
+		.name = "kvp",
+		.type = "a9a0f4e7-5a45-4d96-b827-8a841e8c03e6",
+		.instance = "242ff919-07db-4180-9c2e-b86cb68c8c55",
+		.msg = { kvp_all, kvp_all, kvp_all },
+		.patient = true,
 	},
 };
 
@@ -163,6 +176,7 @@ static Property host_properties[] = {
 	DEFINE_PROP_BOOL("vss", struct hv_host, with[HV_SVC_VSS], true),
 	DEFINE_PROP_BOOL("heartbeat", struct hv_host, with[HV_SVC_HEARTBEAT], true),
 	DEFINE_PROP_BOOL("shutdown", struct hv_host, with[HV_SVC_SHUTDOWN], true),
+	DEFINE_PROP_BOOL("kvp", struct hv_host, with[HV_SVC_KVP], false),
 	DEFINE_PROP_UINT32("heartbeat-ms", struct hv_host, beat_ms, 2000),
 	DEFINE_PROP_END_OF_LIST(),
 };

@@ -38,6 +38,7 @@ enum hv_service {
 	HV_SVC_VSS,
 	HV_SVC_HEARTBEAT,
 	HV_SVC_SHUTDOWN,
+	HV_SVC_KVP,
 	HV_SVC_COUNT,
 };
 
@@ -180,6 +181,7 @@ struct hv_service_info {
 	const char *instance;
 	/* message versions it offers, by generation of host, ended by version 0 */
 	const struct hv_ver *msg[3];
+	bool patient;		/* no deadline for the answer to the host's own version offer */
 };
 
 struct hv_control {
