@@ -82,7 +82,8 @@ class Guest:
             if owner:
                 (self.bus / "devices" / device / "driver").symlink_to(f"../../drivers/{owner}")
 
-    def daemon(self, service: str | None, main: bool = True) -> subprocess.Popen:
+    def daemon(self, service: str | None, main: bool = True, comm: str = "hv_vss_daemon"
+               ) -> subprocess.Popen:
         """A process that has the device open."""
         process = subprocess.Popen(["sleep", "60"])  # pylint: disable=consider-using-with
         self.processes.append(process)
@@ -90,6 +91,7 @@ class Guest:
         (path / "fd").mkdir(parents=True)
         (path / "fd/4").symlink_to(NODE)
         (path / "status").write_text("State:\tS (sleeping)\n")
+        (path / "comm").write_text(comm + "\n")
         slice_ = f"/system.slice/{service}" if service else "/user.slice/session-1.scope"
         (path / "cgroup").write_text(f"0::{slice_}\n")
         (self.proc / "MainPID").write_text(f"MainPID={process.pid if main else 1}\n")
@@ -265,6 +267,23 @@ def test_release_waits_for_a_daemon_that_is_freezing(guest):
         assert (release.poll(), guest.driver()) == (None, "hv_vss")
         status.write_text("State:\tS (sleeping)\n")
         assert release.wait(timeout=10) == 0
+    assert guest.driver() == "hv_utils"
+
+
+def test_release_stops_the_distributions_service_first(guest):
+    """It takes the loss of its device for an error; ours doesn't."""
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    guest.run("claim")
+    own = guest.daemon("hv-vss-daemon.service", comm="hv-vss-daemon")
+    assert guest.run("release").returncode == 0
+    assert guest.commands() == []
+    (guest.proc / f"{own.pid}/fd/4").unlink()
+    guest.run("claim")
+    guest.daemon("hv-vss-daemon.service")
+    done = guest.run("release")
+    assert "stopping hv-vss-daemon.service" in done.stderr
+    assert guest.commands() == ["systemctl stop hv-vss-daemon.service",
+                                "systemctl --no-block start hv-vss-daemon.service"]
     assert guest.driver() == "hv_utils"
 
 
