@@ -70,7 +70,8 @@ def module(suite: str) -> Path:
         finally:
             shutil.rmtree(outside, ignore_errors=True)
 
-    key = cache.content_hash(kernel.release, kernel.root.name, *(str(f.relative_to(cache.TOP)) for f in files), *files)
+    key = cache.content_hash(kernel.release, kernel.root.name,
+                             *(str(f.relative_to(cache.TOP)) for f in files), *files)
     return cache.made("module", key, make, f"hv_vss.ko for {kernel.release}") / "hv_vss.ko"
 
 

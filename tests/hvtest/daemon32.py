@@ -15,7 +15,8 @@ PACKAGES = "gcc,libc6-dev,libmount-dev,make,pkgconf"
 SCRIPT = r"""
 set -euo pipefail
 . "$1/lib.sh"
-# A processor of 64 bits runs it as it is: check for no emulator. The suite alone: nothing of it is newer, and its pockets are not always complete for i386.
+# A processor of 64 bits runs it as it is: check for no emulator. The suite alone: nothing of it is
+# newer, and its pockets are not always complete for i386.
 hv_sources "$2" | sed "/^$/q" > "$3/sources"
 mmdebstrap --quiet --mode=root --arch=i386 --variant=apt --skip=check/qemu --include="$4" \
     --aptopt='APT::Install-Recommends "false"' \

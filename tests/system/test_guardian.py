@@ -137,9 +137,7 @@ def test_foreign_freeze_survives_every_clean_up(rig: faults.Rig) -> None:
     (A kill in the microseconds of the one FIFREEZE that fails for that reason can't be told from
     one in the seconds of a FIFREEZE that is about to succeed, and is taken for the latter. The
     module's guard has no such doubt.)"""
-    rig.agent.run("/sbin/fsfreeze", "-f", "/data/xfs")
-    xfs = rig.writers.pop("xfs")
-    try:
+    with rig.frozen_by_others("xfs"):
         # In the roll back of the others: they are frozen at the same time as it is refused.
         daemon = rig.start("fithaw-after:1=KILL")
         assert rig.host.ask("freeze")["status"] == host.FAIL
@@ -149,12 +147,6 @@ def test_foreign_freeze_survives_every_clean_up(rig: faults.Rig) -> None:
         rig.start()
         assert rig.host.ask("freeze")["status"] == host.FAIL
         rig.end()
-        last = xfs.last
-        time.sleep(0.5)
-        assert xfs.last == last, "a foreign freeze was ended"
-    finally:
-        rig.writers["xfs"] = xfs
-        rig.agent.run("/sbin/fsfreeze", "-u", "/data/xfs")
 
 
 def test_freeze_by_others_after_both_died_is_left_alone(rig: faults.Rig) -> None:
@@ -163,16 +155,8 @@ def test_freeze_by_others_after_both_died_is_left_alone(rig: faults.Rig) -> None
     assert rig.host.ask("freeze")["status"] == host.OK
     assert rig.host.ask("thaw")["status"] == host.OK
     kill_both(rig)
-    rig.agent.run("/sbin/fsfreeze", "-f", "/data/xfs")
-    xfs = rig.writers.pop("xfs")
-    try:
+    with rig.frozen_by_others("xfs"):
         rig.start()
-        last = xfs.last
-        time.sleep(0.5)
-        assert xfs.last == last, "a foreign freeze was ended"
-    finally:
-        rig.writers["xfs"] = xfs
-        rig.agent.run("/sbin/fsfreeze", "-u", "/data/xfs")
 
 
 def test_guardian_is_replaced(rig: faults.Rig) -> None:
