@@ -74,8 +74,8 @@ class Construction:
     refused: why our FREEZE fails, if it does. options: of our daemon, to that end.
     untouched: a script that fails if anybody has looked at what is not to be touched.
     stock: what hv_utils and its daemon make of it. why: that, in words. unblock: a script that
-    ends what hangs, if thawing the usual file systems does not. kernel: a file system type that the
-    kernel must have for it."""
+    ends what hangs, if thawing the usual file systems does not. needs: modules without
+    which the kernel does not offer it."""
     build: str
     remove: str
     stand: tuple[str, ...] = ()
@@ -87,14 +87,14 @@ class Construction:
     stock: str = GOOD
     why: str = ""
     unblock: str = ""
-    kernel: str = ""
+    needs: tuple[str, ...] = ()
 
 
-def self_served(build: str, remove: str) -> Construction:
+def self_served(build: str, remove: str, needs: tuple[str, ...] = ()) -> Construction:
     """An ext4 on a disk that is a file on /data/xfs, mounted at /run/self."""
     return Construction(
         build, remove, ("/run/self", "/data/xfs"), ("/run/self", "/data/xfs"), stock=HANGS,
-        why="the file system with the file is frozen first")
+        why="the file system with the file is frozen first", needs=needs)
 
 
 def on_a_disk(kind: str, mkfs: str, freezable: bool = True) -> Construction:
@@ -106,10 +106,10 @@ def on_a_disk(kind: str, mkfs: str, freezable: bool = True) -> Construction:
             ((f"/run/{kind}",), (f"/run/{kind}",)) if freezable else
             (("/data/ext4",), ("/data/ext4",), {f"/run/{kind}": "synced"})),
         stock=GOOD if freezable else FAILS, why="" if freezable else "the kernel can't freeze it",
-        kernel=kind)
+        needs=(kind,))
 
 
-def image(kind: str, make: str) -> Construction:
+def image(kind: str, module: str, make: str) -> Construction:
     """A read-only file system with the files of /etc on a disk, and in a file."""
     return Construction(
         f"""mkdir -p /run/{kind} /run/{kind}-file; rm -f /data/xfs/{kind}
@@ -118,12 +118,13 @@ def image(kind: str, make: str) -> Construction:
         mount -t {kind} -o ro "$(spare 1)" /run/{kind}
         mount -t {kind} -o ro "$(losetup -r -f --show /data/xfs/{kind})" /run/{kind}-file""",
         f"""umount /run/{kind} /run/{kind}-file; detach /data/xfs/{kind}; wipe 1""",
-        ("/data/xfs",), ("/data/xfs",), kernel=kind)
+        ("/data/xfs",), ("/data/xfs",), needs=(module,))
 
 
 # Only the kernel's first message, which it sends when it is mounted, waits for the server.
 NOT_ASKED = """fuse=/sys/fs/fuse/connections; mountpoint -q $fuse || mount -t fusectl fusectl $fuse
 test "$(cat $fuse/*/waiting)" = 1"""
+NFS = ("nfsd", "nfsv4")
 ON_LOOP = "all that lies on a loop device is left out"
 
 CONSTRUCTIONS = {
@@ -196,11 +197,12 @@ CONSTRUCTIONS = {
         lvm lvcreate -y -kn -s vg/thin -n snap; dmsetup mknodes
         put /dev/mapper/vg-snap /run/snap""",
         "umount /run/thin /run/snap; lvm vgremove -f vg; wipe 1 2",
-        ("/run/thin", "/run/snap"), ("/run/thin", "/run/snap")),
+        ("/run/thin", "/run/snap"), ("/run/thin", "/run/snap"), needs=("dm-thin-pool",)),
     "dm-crypt": Construction(
         """modprobe -a xts ecb; d=$(spare 1); k=$(printf '%064d' 0)$(printf '%064d' 1)
         table crypt "$d" "crypt aes-xts-plain64 $k 0 $d 0"; fresh /dev/mapper/crypt /run/crypt""",
-        "umount /run/crypt; dmsetup remove crypt", ("/run/crypt",), ("/run/crypt",)),
+        "umount /run/crypt; dmsetup remove crypt", ("/run/crypt",), ("/run/crypt",),
+        needs=("xts", "ecb")),
     "multipath": Construction(
         """modprobe -a dm-multipath dm-round-robin; d=$(spare 1)
         table multi "$d" "multipath 0 0 1 1 round-robin 0 1 1 $d 1"
@@ -260,30 +262,30 @@ CONSTRUCTIONS = {
         iscsistart -i iqn.2000-01.self:client -t iqn.2000-01.self:disk -g 1 -a 127.0.0.1 -p 3260
         for _ in {{1..100}}; do test -b /dev/sda && break; sleep 0.1; done
         fresh /dev/sda /run/self""",
-        "umount /run/self"),
+        "umount /run/self", ("iscsi_target_mod", "target_core_file", "iscsi_tcp", "sd_mod")),
     "loop device on a file of an NFS of this guest": Construction(
         "nfs_server /data/xfs; nfs_mount; fresh \"$(attach /run/nfs/img 32)\" /run/self",
         "umount /run/self; detach /run/nfs/img; umount /run/nfs; nfs_stop",
         ("/run/self", "/data/xfs"), ("/run/self", "/data/xfs"), {"/run/nfs": "skipped"},
-        stock=LEFT_OUT, why=ON_LOOP),
+        stock=LEFT_OUT, why=ON_LOOP, needs=NFS),
     "NFS whose server is gone, and an ext4 on one of its directories": Construction(
         """nfs_server /data/xfs; nfs_mount; mkdir -p /run/nfs/dir; fresh "$(spare 1)" /run/nfs/dir
         mkdir -p /run/other; mount --bind /run/nfs/dir /run/other; nfs_stop""",
         """nfs_server /data/xfs; umount /run/other /run/nfs/dir; rmdir /run/nfs/dir
         umount /run/nfs; nfs_stop""",
         ("/run/other",), ("/run/nfs/dir",), {"/run/nfs": "skipped"},
-        stock=HANGS, why="looks for a path on the dead server"),
+        stock=HANGS, why="looks for a path on the dead server", needs=NFS),
     "the same, mounted nowhere else": Construction(
         """nfs_server /data/xfs; nfs_mount; mkdir -p /run/nfs/dir; fresh "$(spare 1)" /run/nfs/dir
         nfs_stop""",
         "nfs_server /data/xfs; umount /run/nfs/dir; rmdir /run/nfs/dir; umount /run/nfs; nfs_stop",
         ("/data/ext4",), refused="/run/nfs/dir: cannot be opened: only reachable through a remote "
         "file system (ext4, 254:64)",
-        stock=HANGS, why="looks for a path on the dead server"),
+        stock=HANGS, why="looks for a path on the dead server", needs=NFS),
     "NFS whose server is gone": Construction(
         "nfs_server /data/xfs; nfs_mount; nfs_stop",
         "nfs_server /data/xfs; umount /run/nfs; nfs_stop",
-        (), (), {"/run/nfs": "skipped"}),
+        (), (), {"/run/nfs": "skipped"}, needs=NFS),
     "fuse whose server is dead": Construction(
         """modprobe fuse; mkdir -p /run/fuse
         keep fuse 'exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 \
@@ -334,14 +336,14 @@ CONSTRUCTIONS = {
         """mkfs.minix "$(spare 1)" >/dev/null; mkdir -p /run/minix
         mount -t minix "$(spare 1)" /run/minix""",
         "umount /run/minix", ("/data/ext4",), ("/data/ext4",), {"/run/minix": "synced"},
-        stock=FAILS, why="the kernel can't freeze it"),
+        stock=FAILS, why="the kernel can't freeze it", needs=("minix",)),
     "f2fs": on_a_disk("f2fs", "mkfs.f2fs -f"),
     "jfs": on_a_disk("jfs", "mkfs.jfs -q"),
     "nilfs2": on_a_disk("nilfs2", "mkfs.nilfs2 -f"),
     "reiserfs": on_a_disk("reiserfs", "mkfs.reiserfs -q -f"),
     "udf": on_a_disk("udf", "mkfs.udf", freezable=False),
-    "erofs": image("erofs", "mkfs.erofs {out} /etc"),
-    "iso9660": image("iso9660", "genisoimage -quiet -R -o {out} /etc"),
+    "erofs": image("erofs", "erofs", "mkfs.erofs {out} /etc"),
+    "iso9660": image("iso9660", "isofs", "genisoimage -quiet -R -o {out} /etc"),
     "read-only file systems": Construction(
         """mkdir -p /run/squash /run/readonly; rm -f /data/ext4/squash
         mksquashfs /etc /data/ext4/squash -quiet -no-progress >/dev/null

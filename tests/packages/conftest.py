@@ -10,6 +10,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+pytest.register_assert_rewrite("booted", "installed")
 
 import guest_system  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import installed  # noqa: E402  pylint: disable=wrong-import-position,import-error

@@ -13,7 +13,14 @@ from booted import Booted  # pylint: disable=import-error
 from hvtest import disks
 from repository import THEIRS_NEW  # pylint: disable=import-error
 
+KVP = "hv-kvp-daemon.service"
 SUITES = os.environ.get("HV_VSS_INSTALLED", "trixie").split()
+# What an installation may change; the rest belongs to dpkg, apt and the journal.
+PLACES = "/etc /usr /var/lib/dkms /var/lib/systemd /boot"
+# Comes with the first module that dkms builds, the first service that is installed, or by itself.
+NOT_OURS = re.compile(
+    r"/mok\.(key|pub)$|/dkms_dbversion$|/modules\.[a-z.]+$|/updates(/dkms)?$"
+    r"|/ld\.so\.cache|/deb-systemd-helper-|/timers/|/random-seed|/__pycache__|/linger$|/catalog")
 
 
 class System:
@@ -27,6 +34,8 @@ class System:
         live["repo"] = repository.disk(suite, version)
         self.guest = Booted(suite, live, readonly=frozenset({"repo"}))
         self._known_errors: set[str] = set()
+        self._files: set[str] = set()
+        self._kvp = ("", "", "")
 
     def start(self) -> None:
         """Boot; nothing is installed yet, and no daemon answers the host."""
@@ -34,6 +43,7 @@ class System:
         self.guest.mount_all()
         self.guest.sh("apt-get -q update")
         assert self.guest.failed_units() == ""
+        self._files = self._listed()
 
     def backs_up(self, daemon: str, driver: str) -> None:
         """A verified backup with this daemon and driver; nothing has failed, nothing complains."""
@@ -43,19 +53,34 @@ class System:
         guest.back_up(self.directory / "copies")
         guest.writable(["/root", "/data/ext4"])
         assert guest.failed_units() == ""
-        assert self.complaints() == []
+        assert not self.complaints(), "\n".join(self.complaints())
+        self._look_at_kvp()
         guest.check()
         self.broken = None
+
+    def _look_at_kvp(self) -> None:
+        """The distribution's other daemon serves where it is installed; nothing but a reboot or its
+        own package has stopped or restarted it."""
+        version = self.packaged("hyperv-daemons")
+        boot = self.guest.sh("cat /proc/sys/kernel/random/boot_id").strip()
+        process = self.guest.sh(f"systemctl show -p MainPID --value {KVP}").strip()
+        assert (process != "0") == bool(version)
+        if (version, boot) == self._kvp[:2]:
+            assert process == self._kvp[2]
+        self._kvp = (version, boot, process)
 
     def complaints(self) -> list[str]:
         """What was logged as an error in this boot and is not known already."""
         return [line for line in self.guest.journal_errors() if line not in self._known_errors]
 
-    def excuse(self, pattern: str) -> list[str]:
-        """Errors logged so far that belong to the scenario; the same ones later on do not."""
-        lines = [line for line in self.complaints() if re.search(pattern, line)]
-        self._known_errors.update(lines)
-        return lines
+    def logged(self, *patterns: str) -> None:
+        """Errors that the scenario must have left in the journal, and no others."""
+        lines = self.complaints()
+        for pattern in patterns:
+            assert any(re.search(pattern, line) for line in lines), \
+                "\n".join([f"no {pattern} in:", *lines])
+        self._known_errors.update(
+            line for line in lines if any(re.search(pattern, line) for pattern in patterns))
 
     def packaged(self, package: str) -> str:
         """The version of a package that is installed; "" if it isn't."""
@@ -65,4 +90,12 @@ class System:
     def theirs(self) -> str:
         """The suite's own version of hyperv-daemons."""
         table = self.guest.sh("apt-cache madison hyperv-daemons")
-        return next(v for v in re.findall(r"\| (\S+) \|", table) if v != THEIRS_NEW)
+        return next(v for v in re.findall(r"\| +(\S+) \|", table) if v != THEIRS_NEW)
+
+    def left(self) -> set[str]:
+        """Files that were not there before the first installation."""
+        return self._listed() - self._files
+
+    def _listed(self) -> set[str]:
+        found = self.guest.sh(f"find {PLACES} -xdev").splitlines()
+        return {path for path in found if not NOT_OURS.search(path)}

@@ -12,6 +12,7 @@ import pytest
 
 from booted import OURS, THEIRS
 from hvtest import host
+from installed import KVP
 from repository import BROKEN, NEW, OLD, THEIRS_NEW
 
 BIND = "/usr/lib/hv-vss/hv-vss-bind"
@@ -38,6 +39,8 @@ def test_theirs_installed_beside_ours(system):
 
 def test_upgrade_of_theirs(system):
     system.guest.apt("install", f"hyperv-daemons={THEIRS_NEW}")
+    # Without us it is the same: their package stops it and restarts only what runs.
+    system.guest.sh(f"systemctl start {KVP}")
     system.backs_up(OURS, "hv_vss")
 
 
@@ -119,4 +122,36 @@ def test_daemon_removed_and_theirs_goes_on(system):
 def test_reinstalled_after_theirs(system):
     system.guest.apt("install", f"hv-vss-dkms={NEW}", f"hv-vss-daemon={NEW}",
                      "--allow-downgrades")
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_everything_purged_and_theirs_goes_on(system):
+    guest = system.guest
+    guest.apt("purge", "hv-vss-daemon", "hv-vss-dkms")
+    assert guest.sh("lsmod | grep -w hv_vss || true") == ""
+    assert guest.sh("dpkg -V hyperv-daemons | grep -v /usr/share/ || true") == ""
+    system.backs_up(THEIRS, "hv_utils")
+
+
+def test_nothing_is_left(system):
+    """Nobody answers: the host is told so, and the next installation serves again."""
+    guest = system.guest
+    guest.apt("purge", "hyperv-daemons")
+    # Which leaves them running.
+    guest.sh(f"systemctl stop hv-vss-daemon.service {KVP}")
+    assert system.left() == set()
+    assert guest.run_sh("systemctl cat hv-vss-daemon.service").status != 0
+    assert guest.driver() == "hv_utils"
+    assert guest.host.ask("hot_backup")["status"] == host.FAIL
+    guest.apt("install", "--no-install-recommends", f"hv-vss-daemon={NEW}")
+    assert system.packaged("hv-vss-dkms") == ""
+    system.backs_up(OURS, "hv_utils")
+
+
+def test_theirs_first_and_then_ours(system):
+    guest = system.guest
+    guest.apt("purge", "hv-vss-daemon")
+    guest.apt("install", f"hyperv-daemons={system.theirs()}")
+    system.backs_up(THEIRS, "hv_utils")
+    guest.apt("install", f"hv-vss-daemon={NEW}", f"hv-vss-dkms={NEW}")
     system.backs_up(OURS, "hv_vss")
