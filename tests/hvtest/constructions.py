@@ -40,6 +40,9 @@ wipe() { for n in "$@"; do dd if=/dev/zero of="$(spare "$n")" bs=1M count=4 2>/d
 keep() { setsid bash -euc "$2" >"/run/keep.$1" 2>&1 </dev/null & echo $! >"/run/keep.$1.pid"
     for _ in {1..600}; do grep -qE "ready|serving" "/run/keep.$1" && return; sleep 0.05; done
     cat "/run/keep.$1"; false; }
+# The mounts of a namespace go some time after its last process.
+unmounted() { for _ in {1..200}; do test -e "/sys/fs/ext4/$(basename "$1")" || break; sleep 0.05
+    done; sleep 0.2; }
 drop() { kill -9 -- "-$(cat "/run/keep.$1.pid")"; }
 # An export of the kernel's own NFS server, without the daemons that would fill its caches.
 nfs_server() { modprobe -a nfsd nfsv4; busybox ip link set lo up; n=/proc/fs/nfsd; c=/proc/net/rpc
@@ -100,7 +103,7 @@ def self_served(build: str, remove: str, needs: tuple[str, ...] = ()) -> Constru
 def on_a_disk(kind: str, mkfs: str, freezable: bool = True) -> Construction:
     """A file system of that type; the stock daemon freezes all that it finds."""
     return Construction(
-        f"""{mkfs} "$(spare 1)" >/dev/null 2>&1; mkdir -p /run/{kind}
+        f"""{mkfs} "$(spare 1)" >/dev/null; mkdir -p /run/{kind}
         mount -i -t {kind} "$(spare 1)" /run/{kind}; echo text >/run/{kind}/file""",
         f"umount /run/{kind}; wipe 1", *(
             ((f"/run/{kind}",), (f"/run/{kind}",)) if freezable else
@@ -182,7 +185,8 @@ CONSTRUCTIONS = {
             losetup -f --show /run/deep/img >/run/loop; echo ready; exec sleep 1000'"
         ln -sfn "/proc/$(cat /run/keep.ns.pid)/root" /run/ns
         fresh "$(cat /run/loop)" /run/inner""",
-        """umount /run/inner; losetup -d "$(cat /run/loop)"; drop ns""",
+        """umount /run/inner; losetup -d "$(cat /run/loop)"; drop ns
+        unmounted "$(spare 1)"; :""",
         ("/run/inner", "/run/ns/run/deep"), ("/run/inner", "/run/deep"),
         stock=LEFT_OUT, why=ON_LOOP + "; so are other namespaces"),
     "LVM: linear over two disks": Construction(
@@ -316,7 +320,7 @@ CONSTRUCTIONS = {
         keep ns "exec unshare --mount sh -ec 'mkdir -p /run/hidden; mount $(spare 1) /run/hidden
             echo ready; exec sleep 1000'"
         ln -sfn "/proc/$(cat /run/keep.ns.pid)/root" /run/ns""",
-        "drop ns", ("/run/ns/run/hidden",), ("/run/hidden",),
+        """drop ns; unmounted "$(spare 1)"; :""", ("/run/ns/run/hidden",), ("/run/hidden",),
         stock=LEFT_OUT, why="looks at its own namespace only"),
     "vfat": Construction(
         """mkfs.vfat "$(spare 1)" >/dev/null; mkdir -p /run/fat
@@ -339,7 +343,7 @@ CONSTRUCTIONS = {
         stock=FAILS, why="the kernel can't freeze it", needs=("minix",)),
     "f2fs": on_a_disk("f2fs", "mkfs.f2fs -f"),
     "jfs": on_a_disk("jfs", "mkfs.jfs -q"),
-    "nilfs2": on_a_disk("nilfs2", "mkfs.nilfs2 -f"),
+    "nilfs2": on_a_disk("nilfs2", "ln -sfn /proc/self/mounts /etc/mtab; mkfs.nilfs2 -f"),
     "reiserfs": on_a_disk("reiserfs", "mkfs.reiserfs -q -f"),
     "udf": on_a_disk("udf", "mkfs.udf", freezable=False),
     "erofs": image("erofs", "erofs", "mkfs.erofs {out} /etc"),
