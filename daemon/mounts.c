@@ -231,24 +231,61 @@ static int mark_remote_paths(struct mounts *m)
 	return 0;
 }
 
-static bool matches(const struct mounts_fs *fs, const char *pattern)
+static bool matches_kind(const struct mounts_fs *fs, const char *pattern)
 {
 	if (!strncmp(pattern, "type:", 5))
 		return !fnmatch(pattern + 5, fs->type, 0);
-	if (!strncmp(pattern, "device:", 7))
-		return !fnmatch(pattern + 7, fs->source, 0);
-	for (size_t i = 0; i < fs->mounts; i++)
-		if (!fnmatch(pattern, fs->mount[i].path, 0))
+	return !strncmp(pattern, "device:", 7) && !fnmatch(pattern + 7, fs->source, 0);
+}
+
+static bool is_of_kind(const struct mounts_fs *fs, char **patterns)
+{
+	for (; patterns && *patterns; patterns++)
+		if (matches_kind(fs, *patterns))
 			return true;
 	return false;
 }
 
-static bool matches_any(const struct mounts_fs *fs, char **patterns)
+static bool is_at(const struct mounts_mount *mount, char **patterns)
 {
 	for (; patterns && *patterns; patterns++)
-		if (matches(fs, *patterns))
+		if (!fnmatch(*patterns, mount->path, 0))
 			return true;
 	return false;
+}
+
+static bool is_included(const struct mounts_fs *fs, char **patterns)
+{
+	for (size_t i = 0; i < fs->mounts; i++)
+		if (is_at(&fs->mount[i], patterns))
+			return true;
+	return is_of_kind(fs, patterns);
+}
+
+/*
+ * Who leaves out /data does not mean the root, though a directory of it be mounted there as well,
+ * by hand or in a container: all mount points must match. Those of other namespaces are names that
+ * nobody outside knows; they count where there is no other.
+ */
+static bool is_excluded(const struct mounts_fs *fs, char **patterns)
+{
+	size_t named = 0;
+	bool ours = false;
+
+	if (is_of_kind(fs, patterns))
+		return true;
+	for (size_t i = 0; i < fs->mounts; i++)
+		ours |= !fs->mount[i].pid && !fs->mount[i].deleted;
+	for (size_t i = 0; i < fs->mounts; i++) {
+		const struct mounts_mount *mount = &fs->mount[i];
+
+		if (mount->deleted || (ours && mount->pid))
+			continue;
+		if (!is_at(mount, patterns))
+			return false;
+		named++;
+	}
+	return named > 0;
 }
 
 static void decide(struct mounts_fs *fs, const struct mounts_policy *policy)
@@ -268,9 +305,9 @@ static void decide(struct mounts_fs *fs, const struct mounts_policy *policy)
 		fs->reason = "unknown type without a block device";
 	else if (fs->readonly)
 		fs->reason = "read-only";
-	else if (matches_any(fs, policy->exclude))
+	else if (is_excluded(fs, policy->exclude))
 		fs->reason = "excluded";
-	else if (policy->include && *policy->include && !matches_any(fs, policy->include))
+	else if (policy->include && *policy->include && !is_included(fs, policy->include))
 		fs->reason = "not included";
 	else if (fs->kind == FSTYPE_UNFREEZABLE || fuse)
 		fs->action = MOUNTS_SYNC;

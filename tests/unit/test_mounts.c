@@ -193,6 +193,62 @@ static void policy_selects(void **state)
 	mounts_free(&m);
 }
 
+/* Where a container sees the root's directories is no reason to leave the root out. */
+static void others_mount_points_exclude_only_theirs(void **state)
+{
+	static const char * const ours =
+		"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+		"2 1 8:2 / /data rw - ext4 /dev/sda2 rw\n";
+	static const char * const containers =
+		"11 10 0:60 / / rw - overlay none rw\n"
+		"12 11 8:1 /var/lib/volumes/db /data rw - ext4 /dev/sda1 rw\n"
+		"13 11 8:3 / /data/own rw - ext4 /dev/sda3 rw\n";
+	char data[] = "/data*", *patterns[] = { data, NULL };
+	const struct mounts_policy policy = { .exclude = patterns };
+	struct mounts m = { 0 };
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(add_string(&m, ours), 0);
+	f = fmemopen((void *)containers, strlen(containers), "r");
+	assert_non_null(f);
+	assert_int_equal(mounts_add_table(&m, f, "string", 4711), 0);
+	fclose(f);
+	assert_int_equal(mounts_plan(&m, &policy, sysfs), 0);
+	assert_order(&m, "/");
+	assert_not_frozen(&m, 8, 2, MOUNTS_SKIP, "excluded");
+	assert_not_frozen(&m, 8, 3, MOUNTS_SKIP, "excluded");
+	mounts_free(&m);
+}
+
+/* Nor is a directory of it that is mounted there as well; several patterns may name all places. */
+static void all_mount_points_must_be_excluded(void **state)
+{
+	static const char * const table =
+		"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+		"2 1 8:1 /srv/data /data rw - ext4 /dev/sda1 rw\n"
+		"3 1 8:2 / /scratch rw - ext4 /dev/sda2 rw\n"
+		"4 1 8:2 / /data/scratch rw - ext4 /dev/sda2 rw\n"
+		"5 1 8:2 /gone /old//deleted rw - ext4 /dev/sda2 rw\n";
+	char data[] = "/data*", scratch[] = "/scratch", *patterns[] = { data, scratch, NULL };
+	struct mounts_policy policy = { .exclude = patterns };
+	struct mounts m = { 0 };
+
+	(void)state;
+	assert_int_equal(add_string(&m, table), 0);
+	assert_int_equal(mounts_plan(&m, &policy, sysfs), 0);
+	assert_order(&m, "/");
+	assert_not_frozen(&m, 8, 2, MOUNTS_SKIP, "excluded");
+	mounts_free(&m);
+
+	m = (struct mounts){ 0 };
+	patterns[1] = NULL;
+	assert_int_equal(add_string(&m, table), 0);
+	assert_int_equal(mounts_plan(&m, &policy, sysfs), 0);
+	assert_order(&m, "/scratch /");
+	mounts_free(&m);
+}
+
 /* With --strict nothing is opened that is to be written out only: the freeze fails before. */
 static void strict_is_about_fuse_on_disks(void **state)
 {
@@ -556,6 +612,8 @@ int main(void)
 		cmocka_unit_test(server_gives_a_reason_for_the_rest),
 		cmocka_unit_test(path_through_nfs_is_marked),
 		cmocka_unit_test(policy_selects),
+		cmocka_unit_test(others_mount_points_exclude_only_theirs),
+		cmocka_unit_test(all_mount_points_must_be_excluded),
 		cmocka_unit_test(strict_is_about_fuse_on_disks),
 		cmocka_unit_test(nested_order_follows_what_lies_on_what),
 		cmocka_unit_test(what_is_on_disks_is_frozen_together),
