@@ -158,10 +158,10 @@ static bool freezer_gone(struct guard_entry *e)
 /*
  * One attempt. True if nothing of ours is left frozen and nothing can become so.
  *
- * Not frozen does not mean done: the FIFREEZE may be under way, or its thread stopped just before
- * it. It is waited for until the daemon says that it has ended or the thread is gone. Whoever
- * freezes the file system in that time in our stead is taken for our own; armed it was while
- * nobody's, and nothing may stay frozen.
+ * Neither not frozen nor just thawed means done: the FIFREEZE may be under way, or its thread
+ * stopped just before it. It is waited for until the daemon says that it has ended or the thread is
+ * gone. Whoever freezes the file system in that time in our stead is taken for our own; armed it
+ * was while nobody's, and nothing may stay frozen.
  */
 static bool entry_thaw(struct guard_entry *e)
 {
@@ -198,11 +198,11 @@ static bool entry_thaw(struct guard_entry *e)
 		spin_unlock(&e->set->lock);
 		pr_notice_ratelimited("%s on %s thawed by the kernel\n", sb->s_type->name,
 				      sb->s_id);
-		return true;
+		return ended;
 	}
-	/* Thawed by somebody else, or our share is gone and others hold on to theirs. */
+	/* Thawed by somebody else, or others hold on to theirs: the kernel, to suspend. */
 	if (ret == -EINVAL)
-		return true;
+		return ended;
 	if (!e->complained)
 		pr_err("%s on %s can't be thawed: error %d; trying on\n", sb->s_type->name,
 		       sb->s_id, ret);
@@ -435,6 +435,17 @@ bool hv_vss_guard_intact(struct hv_vss_guard_set *set, char *who, size_t size)
 		name_entry(loose, who, size);
 	spin_unlock(&set->lock);
 	return !loose;
+}
+
+/**
+ * hv_vss_guard_none() - is nothing armed, nor released and still to be thawed?
+ * @set: the set
+ *
+ * Context: any.
+ */
+bool hv_vss_guard_none(const struct hv_vss_guard_set *set)
+{
+	return !READ_ONCE(set->count);
 }
 
 /**

@@ -26,6 +26,7 @@ int hv_vss_guard_disarm(struct hv_vss_guard_set *set, int fd, u32 cookie);
 
 bool hv_vss_guard_hold(struct hv_vss_guard_set *set, char *who, size_t size);
 bool hv_vss_guard_intact(struct hv_vss_guard_set *set, char *who, size_t size);
+bool hv_vss_guard_none(const struct hv_vss_guard_set *set);
 void hv_vss_guard_release(struct hv_vss_guard_set *set);
 bool hv_vss_guard_wait(struct hv_vss_guard_set *set, unsigned int ms);
 

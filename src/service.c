@@ -196,5 +196,9 @@ int hv_vss_service_disarm(struct hv_vss_device *hvs, const struct hv_vss_guard *
 	if (ret)
 		return ret;
 	early_thaw(hvs, req);
-	return hv_vss_guard_disarm(hvs->guard, req->fd, req->cookie);
+	ret = hv_vss_guard_disarm(hvs->guard, req->fd, req->cookie);
+	/* A daemon that starts over writes out first, with nothing frozen. */
+	if (!ret && hvs->state == HV_VSS_FREEZE && hv_vss_guard_none(hvs->guard))
+		hvs->hold_counting = false;
+	return ret;
 }

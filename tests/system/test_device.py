@@ -336,6 +336,32 @@ def test_late_fifreeze_is_undone(device: Device) -> None:
     assert user(f"thawing {EXT4} {cookie}") == "-ESTALE"
 
 
+def test_late_fifreeze_is_undone_though_a_stranger_came_first(device: Device) -> None:
+    """What the guard thawed may have been frozen by somebody else: the late one is still to come."""
+    user = device.user(REGISTER2)
+    device.limit(freeze=500)
+    sent = device.host.send("freeze")
+    user.ok(f"arm {EXT4} {user.take(5)}")
+    assert device.host.answer(sent)["status"] == host.FAIL
+    device.user().ok(f"freeze {EXT4}")
+    device.guest.writable([EXT4], timeout=1)
+    user.ok(f"freeze {EXT4}")
+    device.guest.writable([EXT4], timeout=1)
+
+
+def test_hold_limit_counts_anew_when_the_daemon_starts_over(device: Device) -> None:
+    """All thawed, because a file system was mounted meanwhile: writing out comes first again."""
+    user = device.user(REGISTER2)
+    device.limit(hold=1500)
+    sent, cookie = user.freeze(EXT4)
+    user.ok(f"thawing {EXT4} {cookie}", f"thaw {EXT4}", f"disarm {EXT4} {cookie}")
+    device.guest.agent.run("sleep", "2")
+    user.ok(f"arm {EXT4} {cookie}", f"freeze {EXT4}")
+    assert user(f"write 0 {cookie}") == "12"
+    assert device.host.answer(sent)["status"] == host.OK
+    assert user.thaw(cookie, EXT4) == host.OK
+
+
 def test_foreign_freeze_is_not_armed_and_stays(device: Device) -> None:
     user = device.user(REGISTER2)
     user.ok(f"freeze {EXT4}")
