@@ -193,7 +193,7 @@ static void plan_done(struct freezer *f)
 			fsset_blame(f->why, LOG_ERR, NULL, "cannot begin: %s", strerror(-err));
 		freezer_fail(f, err);
 	} else {
-		sync_begin(f);
+		flush_begin(f);
 	}
 }
 
@@ -315,7 +315,7 @@ void freezer_abort(struct freezer *f, const char *why)
 static void blame_late(struct freezer *f)
 {
 	const char *what = f->state == FREEZER_PLAN ? "making the plan" :
-			   f->state == FREEZER_SYNC ? "writing out" :
+			   f->state == FREEZER_FLUSH || f->state == FREEZER_SYNC ? "writing out" :
 			   f->state == FREEZER_FREEZE ? "FIFREEZE" : "looking for new mounts";
 	const char *path = NULL;
 
@@ -343,6 +343,8 @@ void freezer_tick(struct freezer *f)
 		thaw_next(f);
 	} else if (f->state == FREEZER_FROZEN) {
 		freezer_abort(f, "frozen for as long as is allowed");
+	} else if (f->state == FREEZER_FLUSH) {
+		flush_look(f);
 	} else {
 		blame_late(f);
 		freezer_fail(f, -ETIMEDOUT);
@@ -363,6 +365,8 @@ int64_t freezer_deadline(const struct freezer *f)
 		return INT64_MAX;
 	case FREEZER_FROZEN:
 		return f->hold_deadline;
+	case FREEZER_FLUSH:
+		return f->flush.look;	/* comes to an end well before any deadline */
 	case FREEZER_THAW:
 		if (f->patience)
 			first = f->patience;

@@ -3,7 +3,7 @@
  * Carries a plan out. A state machine that runs in the main thread and never blocks: whatever
  * might is done by workers, and a worker that doesn't come back is given up.
  *
- *	idle -> plan -> sync -> freeze -> verify -> frozen -> thaw -> idle
+ *	idle -> plan -> flush -> sync -> freeze -> verify -> frozen -> thaw -> idle
  *
  * Any failure, deadline or abort leads to thaw, in reverse order, and from there to idle.
  */
@@ -15,6 +15,7 @@
 enum freezer_state {
 	FREEZER_IDLE,
 	FREEZER_PLAN,
+	FREEZER_FLUSH,
 	FREEZER_SYNC,
 	FREEZER_FREEZE,
 	FREEZER_VERIFY,
@@ -78,6 +79,13 @@ struct freezer {
 	size_t next;			/* file system to freeze */
 	size_t freezing;		/* how many are being frozen */
 	int freeze_error;		/* the first one of those */
+	struct {
+		int64_t first;		/* KiB to write at its begin */
+		int64_t dirty;		/* at the begin of the present span */
+		int64_t span;		/* its end */
+		int64_t look;		/* when to look next */
+		int64_t limit;
+	} flush;
 	size_t syncing;			/* how many are being written out */
 	unsigned int round;		/* of writing out */
 	int64_t round_begun;

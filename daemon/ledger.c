@@ -179,6 +179,7 @@ static enum live_state state_of(const struct ledger *l, const struct freezer *f,
 	switch (f->state) {
 	case FREEZER_PLAN:
 		return LIVE_PREPARING;
+	case FREEZER_FLUSH:
 	case FREEZER_SYNC:
 		return LIVE_SYNCING;
 	case FREEZER_FREEZE:

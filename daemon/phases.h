@@ -5,7 +5,13 @@
 
 #include "freezer.h"
 
+/* flush.c */
+void flush_begin(struct freezer *f);
+void flush_look(struct freezer *f);
+
 /* sync.c */
+#define SYNC_LITTLE_KIB	8192	/* not worth writing out first: a disk takes about 0.1 s */
+
 void sync_begin(struct freezer *f);
 void sync_done(struct freezer *f, struct target *t);
 

@@ -13,7 +13,6 @@
 
 #define ROUNDS_MAX	5
 #define SHORT_US	100000LL	/* after a round like this one there is little to write */
-#define LITTLE_KIB	8192		/* about what a disk writes in that time */
 
 static void begin_round(struct freezer *f)
 {
@@ -38,7 +37,7 @@ static bool has_helped(const struct freezer *f, int64_t took)
 		f->round + 1, (int)(took / 1000), (long long)f->round_dirty, (long long)dirty);
 	if (dirty < 0 || f->round_dirty < 0)
 		return !f->round || took <= f->round_took / 4 * 3;
-	return dirty > LITTLE_KIB && dirty <= f->round_dirty / 2;
+	return dirty > SYNC_LITTLE_KIB && dirty <= f->round_dirty / 2;
 }
 
 static bool pays(const struct freezer *f, int64_t took, int64_t now)
@@ -51,14 +50,11 @@ static bool pays(const struct freezer *f, int64_t took, int64_t now)
 
 /**
  * sync_begin() - write all file systems out, while everybody may still write to them
- * @f: the freezer, planned
+ * @f: the freezer, with its ->sync_deadline
  */
 void sync_begin(struct freezer *f)
 {
-	int64_t budget = f->config->sync_us;
-
 	f->state = FREEZER_SYNC;
-	f->sync_deadline = budget ? f->ops->now_us() + budget : INT64_MAX;
 	f->round = 0;
 	begin_round(f);
 }

@@ -21,6 +21,7 @@ struct sysops {
 	int (*thaw)(int fd);
 	int (*sync)(int fd);
 	int (*guard)(int dev, unsigned long cmd, int fd, uint32_t cookie);
+	int (*wake_flushers)(void);	/* the kernel's, to write what is dirty; waits for none */
 	int64_t (*dirty_kib)(void);	/* what the machine has yet to write out */
 	int64_t (*now_us)(void);
 	void (*sleep_ms)(unsigned int ms);

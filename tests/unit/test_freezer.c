@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/freezer.c daemon/freeze.c daemon/thaw.c daemon/sync.c daemon/fsjob.c
+// Sources: daemon/freezer.c daemon/flush.c daemon/sync.c daemon/freeze.c daemon/thaw.c
+// Sources: daemon/fsjob.c
 // Sources: daemon/fsset.c daemon/uncover.c
 // Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
 // Sources: daemon/fstypes.c
@@ -42,6 +43,10 @@ static struct {
 	int fail_fs;			/* ... on this file system, always */
 	int64_t sync_time[8];		/* of each round; on the first file system */
 	int64_t dirty[8];		/* before each round, and after the last one */
+	int no_flushers;		/* error of waking them */
+	int flusher_kib[512];		/* what is dirty at each look at the flushers */
+	unsigned int looks;
+	unsigned int wakes;
 	struct record record;		/* of what ended last */
 	unsigned int records;
 	char hang_call;			/* the worker doesn't come back from this call ... */
@@ -138,9 +143,17 @@ static int fake_sync(int fd)
 	return call('S', fd);
 }
 
-/* Asked at a round's begin and end. */
+static int fake_wake(void)
+{
+	m.wakes++;
+	return m.no_flushers;
+}
+
+/* Asked while the flushers work, and at a round's begin and end. */
 static int64_t fake_dirty(void)
 {
+	if (m.freezer.state == FREEZER_FLUSH)
+		return m.flusher_kib[m.looks++];
 	return m.dirty[m.freezer.round + !m.freezer.syncing];
 }
 
@@ -196,6 +209,7 @@ static void fake_sleep(unsigned int ms)
 static const struct sysops ops = {
 	.close = fake_close, .sync = fake_sync, .freeze = fake_freeze, .thaw = fake_thaw,
 	.guard = fake_guard, .dirty_kib = fake_dirty, .now_us = fake_now, .sleep_ms = fake_sleep,
+	.wake_flushers = fake_wake,
 };
 
 static int fake_build(void *ctx, struct fsset *set)
@@ -541,6 +555,7 @@ static void writing_out_is_repeated_while_it_pays(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		setup(state);
+		m.no_flushers = -EACCES;
 		memcpy(m.sync_time, cases[i].time, sizeof(m.sync_time));
 		memcpy(m.dirty, cases[i].dirty, sizeof(m.dirty));
 		begin();
@@ -553,6 +568,82 @@ static void writing_out_is_repeated_while_it_pays(void **state)
 		assert_reported(2, FREEZER_THAW_OK);
 		assert_clean();
 	}
+}
+
+/* One look at the begin, then one every 20 ms; at the 13th a quarter of a second is over. */
+static void the_kernel_writes_first_while_it_gets_somewhere(void **state)
+{
+	static const struct {
+		int kib[8];		/* at the first look, and after each quarter of a second */
+		int error;
+		int64_t budget;
+		unsigned int wakes, looks;
+	} cases[] = {
+		{ { 8192 }, 0, 0, 0, 1 },			/* not worth it */
+		{ { -ENODATA }, 0, 0, 0, 1 },
+		{ { 900000 }, -EACCES, 0, 1, 1 },
+		{ { 900000, 8192 }, 0, 0, 1, 1 + 13 },
+		{ { 900000, 400000, 100000, 5 }, 0, 0, 3, 1 + 39 },
+		{ { 240000, 239000, 238000, 5 }, 0, 0, 3, 1 + 39 },	/* just fast enough */
+		{ { 240000, 239000, 238001, 5 }, 0, 0, 2, 1 + 26 },
+		{ { 900000, 900000, 5 }, 0, 0, 1, 1 + 13 },	/* a kernel that doesn't care */
+		{ { 900000, 1000000, 5 }, 0, 0, 1, 1 + 13 },
+		{ { 900000, 500000, -ENODATA }, 0, 0, 2, 1 + 26 },
+		/* Half of the time is for syncfs(). */
+		{ { 900000, 500000, 400000, 300000 }, 0, SECOND, 2, 1 + 25 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		setup(state);
+		m.config.sync_us = cases[i].budget;
+		m.no_flushers = cases[i].error;
+		for (unsigned int l = 0; l < 8 * 13; l++)
+			m.flusher_kib[l] = cases[i].kib[l / 13];
+		begin();
+		while (m.freezer.state == FREEZER_FLUSH) {
+			assert_int_equal(m.reports, 0);
+			assert_string_equal(m.calls, "");
+			assert_int_equal(freezer_deadline(&m.freezer), m.now + 20000);
+			pass(20000);
+		}
+		assert_int_equal(m.wakes, cases[i].wakes);
+		assert_int_equal(m.looks, cases[i].looks);
+		assert_reported(1, FREEZER_FREEZE_OK);
+		freezer_thaw(&m.freezer);
+		work();
+		assert_reported(2, FREEZER_THAW_OK);
+		assert_clean();
+	}
+}
+
+static void what_the_kernel_writes_is_called_off(void **state)
+{
+	(void)state;
+	for (int l = 0; l < 512; l++)
+		m.flusher_kib[l] = 900000 - 1000 * l;
+	begin();
+	pass(20000);
+	assert_int_equal(m.freezer.state, FREEZER_FLUSH);
+	freezer_abort(&m.freezer, "for a test");
+	assert_reported(1, FREEZER_FAILED);
+	assert_string_equal(m.calls, "");
+	assert_clean();
+}
+
+static void time_is_up_while_the_kernel_writes(void **state)
+{
+	(void)state;
+	for (int l = 0; l < 512; l++)
+		m.flusher_kib[l] = 900000 - 1000 * l;
+	m.hang_call = 'S';
+	m.hang_fs = 3;
+	begin();
+	pass(200 * SECOND);
+	assert_int_equal(m.freezer.state, FREEZER_SYNC);
+	pass(0);
+	assert_reported(1, FREEZER_FAILED);
+	come_back();
+	assert_clean();
 }
 
 static void writing_out_has_a_budget(void **state)
@@ -926,6 +1017,9 @@ int main(void)
 		PLAIN(foreign_freeze_fails_and_is_left_alone),
 		PLAIN(foreign_freeze_may_be_skipped),
 		PLAIN(writing_out_is_repeated_while_it_pays),
+		PLAIN(the_kernel_writes_first_while_it_gets_somewhere),
+		PLAIN(what_the_kernel_writes_is_called_off),
+		PLAIN(time_is_up_while_the_kernel_writes),
 		PLAIN(writing_out_has_a_budget),
 		PLAIN(record_tells_what_happened),
 		PLAIN(unsupported_is_written_out_only),
