@@ -56,7 +56,8 @@ def run(machine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]
 
 def test_backup(run: Run) -> None:
     run.servers.start_writers()
-    run.stack.start_daemon()
+    # The default, and as much more as the kernel is slower.
+    run.stack.start_daemon(f"--hook-timeout={30 * kernels.pace(run.guest.kernel.suite)}")
     ahead = run.servers.acknowledged()
     freeze = run.guest.host.ask("freeze", timeout=120)
     assert freeze["status"] == host.OK, run.stack.stop_daemon()
