@@ -88,6 +88,13 @@ class Booted(Guest):
         self.wait_boot(boots + 1)
         self.mount_all()
 
+    def power_off(self) -> None:
+        """Shut down as an admin does."""
+        self.agent.start(*ENVIRONMENT, "systemctl", "poweroff")
+        until(lambda: self._process is None or self._process.poll() is not None, BOOT_TIMEOUT,
+              "the system is down", interval=0.5)
+        self.stop()
+
     # -- what is done in it
 
     def run_sh(self, script: str, timeout: float = 120) -> Result:

@@ -10,13 +10,14 @@ from pathlib import Path
 import booted  # pylint: disable=import-error
 import repository  # pylint: disable=import-error
 from booted import Booted  # pylint: disable=import-error
-from hvtest import disks
+from hvtest import disks, kernels
 from repository import THEIRS_NEW  # pylint: disable=import-error
+from second_kernel import SecondKernel  # pylint: disable=import-error
 
 KVP = "hv-kvp-daemon.service"
 SUITES = os.environ.get("HV_VSS_INSTALLED", "trixie").split()
 # What an installation may change; the rest belongs to dpkg, apt and the journal.
-PLACES = "/etc /usr /var/lib/dkms /var/lib/systemd /boot"
+PLACES = "/etc /usr /lib /var/lib/dkms /var/lib/systemd /boot"
 # Comes with the first module that dkms builds, the first service that is installed, or by itself.
 NOT_OURS = re.compile(
     r"/mok\.(key|pub)$|/dkms_dbversion$|/modules\.[a-z.]+$|/updates(/dkms)?$"
@@ -26,13 +27,14 @@ NOT_OURS = re.compile(
 class System:
     """The booted system, and what is known of it."""
 
-    def __init__(self, suite: str, directory: Path, version: str) -> None:
+    def __init__(self, suite: str, directory: Path, version: str,
+                 second: SecondKernel | None = None) -> None:
         self.directory = directory
         self.broken: str | None = None
         live = disks.new_set(directory, ("ext4",))
         disks.copy(booted.image(suite), live["root"])
-        live["repo"] = repository.disk(suite, version)
-        self.guest = Booted(suite, live, readonly=frozenset({"repo"}))
+        live["repo"] = repository.disk(suite, version, second)
+        self.guest = self._machine(suite, live)
         self._known_errors: set[str] = set()
         self._files: set[str] = set()
         self._kvp = ("", "", "")
@@ -43,7 +45,19 @@ class System:
         self.guest.mount_all()
         self.guest.sh("apt-get -q update")
         assert self.guest.failed_units() == ""
-        self._files = self._listed()
+        self._files = self.files()
+
+    @staticmethod
+    def _machine(suite: str, live: dict[str, Path]) -> Booted:
+        return Booted(suite, live, readonly=frozenset({"repo"}))
+
+    def change_kernel(self, kernel: kernels.Kernel) -> None:
+        """Power off, and on with another kernel, as from a boot loader's menu."""
+        self.guest.power_off()
+        self.guest = self._machine(self.guest.suite, self.guest.disks)
+        self.guest.kernel = kernel
+        self.guest.start()
+        self.guest.mount_all()
 
     def backs_up(self, daemon: str, driver: str) -> None:
         """A verified backup with this daemon and driver; nothing has failed, nothing complains."""
@@ -94,8 +108,9 @@ class System:
 
     def left(self) -> set[str]:
         """Files that were not there before the first installation."""
-        return self._listed() - self._files
+        return self.files() - self._files
 
-    def _listed(self) -> set[str]:
+    def files(self) -> set[str]:
+        """What there is in the places that installations change."""
         found = self.guest.sh(f"find {PLACES} -xdev").splitlines()
         return {path for path in found if not NOT_OURS.search(path)}

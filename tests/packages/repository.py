@@ -18,11 +18,12 @@ from pathlib import Path
 
 import guest_system  # pylint: disable=import-error
 from hvtest import cache
+from second_kernel import SecondKernel  # pylint: disable=import-error
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 OLD, NEW, BROKEN, THEIRS_NEW = "0.0.9", "0.9.0", "0.9.1", "99.1"
-KBUILD = "obj-m := hv_vss.o\nhv_vss-y := compiled.o\n"
+KBUILD = "obj-m := hv_vss.o\nhv_vss-y := compiled-$(KERNELRELEASE).o\n"
 BROKEN_SOURCE = "#error this kernel is newer than the driver\n"
 
 
@@ -32,20 +33,29 @@ def _our_packages(suite: str) -> Path:
     return Path(done.stdout.strip())
 
 
-def _compile(suite: str, version: str, place: Path) -> tuple[Path, Path]:
-    """The module's object file for the suite's kernel, and the suite's package of the
+def _compile(suite: str, version: str, place: Path, second: SecondKernel | None
+             ) -> tuple[list[Path], Path]:
+    """The module's object files, one for each kernel, and the suite's package of the
     distribution's daemons."""
     source = place / "source"
     subprocess.run(["make", "-s", "install-dkms-source", f"DESTDIR={source}"], cwd=TOP, check=True)
     tree = source / f"usr/src/hv-vss-{version}"
     system = guest_system.GuestSystem(suite, place / "system")
-    system.copy_in(tree, "/build/hv-vss")
-    system.sh(f"make -s -C /build/hv-vss module KDIR=/lib/modules/{system.kernel}/build")
-    # As kbuild would, but before its checks of the whole, which the guest's makes.
-    system.sh("mkdir /out; cd /build/hv-vss/src; rm -f hv_vss.o hv_vss.mod.o; "
-              "ld -r -o /out/compiled.o *.o; cp /debs/hyperv-daemons_*.deb /out/")
+    system.sh("mkdir /out; cp /debs/hyperv-daemons_*.deb /out/")
+    releases = [system.kernel]
+    if second:
+        system.copy_in(second.debs, "/second")
+        # Alone: trixie's would have the kernel as well.
+        system.sh("dpkg -i --force-depends /second/linux-headers-*.deb")
+        releases.append(second.kernel.release)
+    for release in releases:
+        system.copy_in(tree, f"/build/{release}")
+        system.sh(f"make -s -C /build/{release} module KDIR=/lib/modules/{release}/build")
+        # As kbuild would, but before its checks of the whole, which the guest's makes.
+        system.sh(f"cd /build/{release}/src; rm -f hv_vss.o hv_vss.mod.o; "
+                  f"ld -r -o /out/compiled-{release}.o *.o")
     out = place / "system/upper/out"
-    return out / "compiled.o", next(out.glob("*.deb"))
+    return [out / f"compiled-{release}.o" for release in releases], next(out.glob("*.deb"))
 
 
 class _Maker:
@@ -68,7 +78,7 @@ class _Maker:
         cache.run("dpkg-deb", "--root-owner-group", "-Zgzip", "-b", tree, self.out / name)
 
 
-def _module_edit(version: str, object_file: Path | None):
+def _module_edit(version: str, object_files: list[Path]):
     """In the module's package: another version; compiled already, or not to be compiled at all."""
     def edit(tree: Path) -> None:
         old = next((tree / "usr/src").glob("hv-vss-*"))
@@ -80,19 +90,21 @@ def _module_edit(version: str, object_file: Path | None):
         sums.unlink(missing_ok=True)
         for path in (new / "src").rglob("*.[ch]"):
             path.unlink()
-        if object_file:
-            (new / "src/Kbuild").write_text(KBUILD)
-            shutil.copy(object_file, new / "src/compiled.o_shipped")
+        for path in object_files:
+            shutil.copy(path, new / f"src/{path.name}_shipped")
             # modpost looks there for what it was made of.
-            (new / "src/.compiled.o.cmd").touch()
+            (new / f"src/.{path.name}.cmd").touch()
+        if object_files:
+            (new / "src/Kbuild").write_text(KBUILD)
         else:
             (new / "src/Kbuild").write_text("obj-m := hv_vss.o\n")
             (new / "src/hv_vss.c").write_text(BROKEN_SOURCE)
     return edit
 
 
-def disk(suite: str, version: str) -> Path:
-    """The image of a disk with the repository; read-only."""
+def disk(suite: str, version: str, second: SecondKernel | None = None) -> Path:
+    """The image of a disk with the repository; read-only. second: is in it as well, and the module
+    compiled for it."""
     ours = _our_packages(suite)
 
     def make(place: Path) -> None:
@@ -101,7 +113,7 @@ def disk(suite: str, version: str) -> Path:
             work = Path(name)
             out = place / "repo"
             out.mkdir()
-            compiled, theirs = _compile(suite, version, work)
+            compiled, theirs = _compile(suite, version, work, second)
             maker = _Maker(work, out)
             shutil.copy(theirs, out)
             maker.variant(theirs, THEIRS_NEW)
@@ -110,7 +122,9 @@ def disk(suite: str, version: str) -> Path:
             for number in (OLD, NEW):
                 maker.variant(daemon, number)
                 maker.variant(dkms, number, _module_edit(number, compiled))
-            maker.variant(dkms, BROKEN, _module_edit(BROKEN, None))
+            maker.variant(dkms, BROKEN, _module_edit(BROKEN, []))
+            for path in second.debs.glob("*.deb") if second else ():
+                shutil.copy(path, out)
         packages = cache.run("dpkg-scanpackages", "--multiversion", ".", cwd=out)
         text = "\n".join(line for line in packages.splitlines()
                          if not line.startswith("dpkg-scanpackages: info:"))
@@ -120,5 +134,5 @@ def disk(suite: str, version: str) -> Path:
             file.truncate(64 << 20)
         cache.run("mke2fs", "-q", "-F", "-t", "ext4", "-d", out, image)
 
-    key = cache.content_hash(suite, ours.parent.name, Path(__file__))
+    key = cache.content_hash(suite, ours.parent.name, str(second), Path(__file__))
     return cache.made("repository", key, make, f"the repository for Debian {suite}") / "repo.img"

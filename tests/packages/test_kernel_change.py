@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A whole system gets a second kernel, changes to it and back, and is rid of it again.
+
+For the suites of HV_VSS_INSTALLED, and only if that is set: it takes three boots. What came of it is
+in PACKAGES.md.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import installed
+from booted import OURS
+from hvtest import kernels
+from repository import NEW
+from second_kernel import second_kernel
+
+
+class TwoKernels(installed.System):
+    """The kernel that it is installed with, and the one it gets."""
+
+    def __init__(self, suite, directory, version) -> None:
+        another = second_kernel(suite)
+        super().__init__(suite, directory, version, another)
+        self.first = kernels.kernel(suite)
+        self.second = another.kernel
+        self.before: set[str] = set()
+
+    @property
+    def packages(self) -> list[str]:
+        """Those of the second kernel."""
+        return [f"linux-{part}-{self.second.release}" for part in ("image", "headers")]
+
+    def built_for(self) -> set[str]:
+        """The kernels for which dkms has installed the module."""
+        status = self.guest.run_sh("dkms status")
+        assert status.status == 0, status
+        lines = status.out.splitlines()
+        found = [re.match(rf"hv-vss[,/] ?{NEW}, (\S+), [^:]*: installed$", line) for line in lines]
+        assert all(found), lines
+        return {match.group(1) for match in found}
+
+    def runs(self, kernel) -> None:
+        """It has booted this kernel, and has loaded the module that dkms built for it."""
+        assert self.guest.sh("uname -r").strip() == kernel.release
+        info = self.guest.sh("modinfo hv_vss")
+        assert re.search(rf"^filename: .*/{re.escape(kernel.release)}/updates/dkms/", info, re.M)
+        assert re.search(rf"^vermagic: *{re.escape(kernel.release)} ", info, re.M)
+        assert re.search(r"^hv_vss ", self.guest.sh("cat /proc/modules"), re.M)
+
+
+@pytest.fixture(scope="module", params=[
+    pytest.param(suite, marks=pytest.mark.xdist_group(f"kernels-{suite}"))
+    for suite in installed.SUITES])
+def life(request, tmp_path_factory, version):
+    """One system for all of this file, and for no other."""
+    system = TwoKernels(request.param, tmp_path_factory.mktemp("kernels"), version)
+    try:
+        system.start()
+        yield system
+    finally:
+        system.guest.stop()
+
+
+@pytest.fixture(name="system")
+def system_fixture(whole_system):
+    """For one scenario; the next ones build on it."""
+    return whole_system
+
+
+def test_fresh_install_with_one_kernel(system):
+    # linux-base: what the second kernel's package needs, and leaves.
+    system.guest.apt("install", f"hv-vss-daemon={NEW}", f"hv-vss-dkms={NEW}", "linux-base",
+                     f"hyperv-daemons={system.theirs()}")
+    assert system.built_for() == {system.first.release}
+    system.runs(system.first)
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_second_kernel_installed(system):
+    """The module is built for it; what runs is not touched."""
+    system.before = system.files()
+    system.guest.apt("install", *system.packages)
+    assert system.built_for() == {system.first.release, system.second.release}
+    system.runs(system.first)
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_kernel_upgrade_and_reboot(system):
+    system.change_kernel(system.second)
+    system.runs(system.second)
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_kernel_downgrade_and_reboot(system):
+    system.change_kernel(system.first)
+    system.runs(system.first)
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_second_kernel_purged(system):
+    """And with it all that was built for it."""
+    system.guest.apt("purge", *system.packages)
+    assert system.built_for() == {system.first.release}
+    assert system.files() ^ system.before == set()
+    # The compiled module that our package has in place of its sources is not of the purged ones.
+    assert system.guest.sh(f"find / -xdev -path '*hv[-_]vss*{system.second.release}*' "
+                           "! -path '/usr/src/hv-vss-*' "
+                           f"-o -path '*{system.second.release}*hv[-_]vss*'") == ""
+    system.runs(system.first)
+    system.backs_up(OURS, "hv_vss")
