@@ -59,6 +59,27 @@ def test_list_as_json_names_everything(stack: Stack) -> None:
     assert skipped["proc"] == skipped["tmpfs"] == "not on a disk"
 
 
+def test_excluded_is_what_is_mounted_nowhere_else(stack: Stack) -> None:
+    """A directory of it mounted elsewhere, as for a container, must not take a file system out."""
+    agent = stack.guest.agent
+    for source, place in (("/root", "/run/also/root"), ("/data/xfs", "/run/also/xfs")):
+        agent.run("mkdir", "-p", place)
+        agent.run("/bin/mount", "--bind", source, place)
+    restart(stack, "--exclude=/run/also/root", "--exclude=/run/also/xfs", "--exclude=/data/ext4")
+    try:
+        assert stack.guest.host.ask("freeze")["status"] == host.OK
+        stack.guest.frozen(["/root", "/data/xfs", "/data/btrfs"])
+        stack.guest.writable(["/data/ext4"])
+        assert stack.guest.host.ask("thaw")["status"] == host.OK
+        restart(stack, "--exclude=/run/also/xfs", "--exclude=/data/xfs")
+        stack.back_up()
+    finally:
+        for place in ("/run/also/root", "/run/also/xfs"):
+            agent.run("/bin/umount", place)
+    assert {fs["path"] for fs in latest(stack)["file_systems"] if fs["action"] == "frozen"} \
+        == {"/", "/data/ext4", "/data/btrfs"}
+
+
 def test_a_foreign_freeze_can_be_skipped(stack: Stack) -> None:
     agent = stack.guest.agent
     restart(stack, "--foreign=skip")
