@@ -93,7 +93,9 @@ class Booted(Guest):
         self.agent.start(*ENVIRONMENT, "systemctl", "poweroff")
         until(lambda: self._process is None or self._process.poll() is not None, BOOT_TIMEOUT,
               "the system is down", interval=0.5)
+        bad = self.bad_kernel_lines()
         self.stop()
+        assert not bad, "\n".join(bad)
 
     # -- what is done in it
 

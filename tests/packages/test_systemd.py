@@ -237,8 +237,10 @@ LINES
 
 def add_postgres(guest) -> None:
     """The user and the group; and what an installer leaves, and PAM misses."""
-    guest.sh("touch /etc/default/locale; id postgres >/dev/null 2>&1 || { echo 'postgres:x:999:' >>/etc/group; "
-             "echo 'postgres:x:999:999::/:/bin/sh' >>/etc/passwd; "
+    # A number that nobody has: bullseye's systemd takes 999.
+    guest.sh("touch /etc/default/locale; id postgres >/dev/null 2>&1 || { "
+             "echo 'postgres:x:5432:' >>/etc/group; "
+             "echo 'postgres:x:5432:5432::/:/bin/sh' >>/etc/passwd; "
              "echo 'postgres:!:20000::::::' >>/etc/shadow; }")
 
 
