@@ -45,6 +45,8 @@ class TwoKernels(installed.System):
     def runs(self, kernel) -> None:
         """It has booted this kernel, and has loaded the module that dkms built for it."""
         assert self.guest.sh("uname -r").strip() == kernel.release
+        # systemd may have booted before udev has loaded all drivers.
+        self.guest.wait_serving()
         info = self.guest.sh("modinfo hv_vss")
         assert re.search(rf"^filename: .*/{re.escape(kernel.release)}/updates/dkms/", info, re.M)
         assert re.search(rf"^vermagic: *{re.escape(kernel.release)} ", info, re.M)
