@@ -36,7 +36,8 @@ static void freeze_next(struct freezer *f)
 
 		if (!t->freezable)
 			continue;
-		if (f->freezing && !t->beside)
+		/* However many of them hang, there must be workers left to thaw the others. */
+		if (f->freezing && (!t->beside || f->freezing >= PARALLEL_MAX))
 			return;
 		f->freezing++;
 		freezer_submit(f, &t->job, fsjob_freeze);

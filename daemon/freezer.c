@@ -8,8 +8,6 @@
 #include "log.h"
 #include "phases.h"
 
-#define PARALLEL_MAX	32	/* file systems written out, or hanging, at the same time */
-
 /**
  * freezer_hold_log() - keep the log in memory, or no longer
  * @f: the freezer

@@ -5,6 +5,8 @@
 
 #include "freezer.h"
 
+#define PARALLEL_MAX	32	/* file systems written out, or hanging, at the same time */
+
 /* flush.c */
 void flush_begin(struct freezer *f);
 void flush_look(struct freezer *f);

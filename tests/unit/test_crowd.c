@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Sources: daemon/freezer.c daemon/flush.c daemon/sync.c daemon/freeze.c daemon/thaw.c
+// Sources: daemon/fsjob.c daemon/pool.c
+// Sources: daemon/fsset.c daemon/uncover.c
+// Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
+// Sources: daemon/fstypes.c
+// Sources: daemon/luns.c daemon/words.c
+// Sources: daemon/sysattr.c daemon/sysops.c
+// Libraries: mount pthread
+/*
+ * More file systems than workers, on a disk that hangs from the first FIFREEZE on, and a few on
+ * another disk, which works. The workers are real, and so is the time.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "freezer.h"
+#include "log.h"
+#include "test.h"
+
+#define FD	100
+#define MOST	100
+#define HEALTHY	2	/* they are first */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t repaired = PTHREAD_COND_INITIALIZER;
+static bool works;
+static int frozen[MOST];
+static int n;
+static unsigned int reports;
+static enum freezer_event reported;
+
+void log_msg(int priority, const char *fmt, ...)
+{
+	(void)priority;
+	(void)fmt;
+}
+
+void log_mount(int priority, const char *mount, const char *fmt, ...)
+{
+	(void)priority;
+	(void)mount;
+	(void)fmt;
+}
+
+void log_hold(bool hold)
+{
+	(void)hold;
+}
+
+static int fake_close(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+static int fake_sync(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+static int fake_freeze(int fd)
+{
+	pthread_mutex_lock(&lock);
+	while (fd - FD >= HEALTHY && !works)
+		pthread_cond_wait(&repaired, &lock);
+	pthread_mutex_unlock(&lock);
+	__atomic_fetch_add(&frozen[fd - FD], 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static int fake_thaw(int fd)
+{
+	__atomic_fetch_sub(&frozen[fd - FD], 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static int64_t fake_dirty(void)
+{
+	return 0;
+}
+
+static int fake_wake(void)
+{
+	return -1;
+}
+
+static int fake_build(void *ctx, struct fsset *set)
+{
+	struct mounts_mount mount = { .path = "/x" };
+
+	(void)ctx;
+	for (int i = 0; i < n; i++) {
+		const struct mounts_fs fs = {
+			.dev = i + 1, .type = "xfs", .source = "/dev/x", .mount = &mount,
+			.mounts = 1, .action = MOUNTS_FREEZE, .beside = i > 0,
+		};
+
+		assert_int_equal(fsset_add(set, &fs, FD + i), 0);
+	}
+	return 0;
+}
+
+static int fake_verify(void *ctx, struct fsset *set)
+{
+	(void)ctx;
+	(void)set;
+	return 0;
+}
+
+static void on_report(void *ctx, enum freezer_event event)
+{
+	(void)ctx;
+	reported = event;
+	reports++;
+}
+
+static void turn(struct freezer *f)
+{
+	struct pollfd p = { .fd = pool_fd(f->pool), .events = POLLIN };
+	struct job *job;
+
+	poll(&p, 1, 5);
+	while ((job = pool_next_done(f->pool)))
+		freezer_job_done(f, job);
+	freezer_tick(f);
+}
+
+static void one_disk_hangs(int how_many)
+{
+	const struct freezer_config config = {
+		.freeze_us = 10000000, .hold_us = 500000, .thaw_us = 500000, .patience_us = 50000,
+	};
+	const struct freezer_source source = { .build = fake_build, .verify = fake_verify };
+	struct sysops ops = {
+		.close = fake_close, .sync = fake_sync, .freeze = fake_freeze, .thaw = fake_thaw,
+		.dirty_kib = fake_dirty, .wake_flushers = fake_wake,
+		.now_us = sysops_real.now_us, .sleep_ms = sysops_real.sleep_ms,
+	};
+	struct freezer f = {
+		.config = &config, .source = &source, .ops = &ops, .report = on_report,
+		.pool = pool_new(),
+	};
+
+	n = how_many;
+	reports = 0;
+	works = false;
+	assert_non_null(f.pool);
+	assert_int_equal(freezer_begin(&f, NULL, 1), 0);
+	while (!reports)
+		turn(&f);
+	/* No guard: the daemon is what there is to thaw them, and has just said that it is over. */
+	int left = 0;
+
+	for (int i = 0; i < HEALTHY; i++)
+		left += __atomic_load_n(&frozen[i], __ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&lock);
+	works = true;
+	pthread_cond_broadcast(&repaired);
+	pthread_mutex_unlock(&lock);
+	while (f.stuck)
+		turn(&f);
+	pool_free(f.pool);
+	assert_int_equal(reported, FREEZER_FAILED);
+	assert_int_equal(left, 0);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(frozen[i], 0);
+}
+
+static void test_few_hang(void **state)
+{
+	(void)state;
+	one_disk_hangs(HEALTHY + 30);
+}
+
+static void test_more_hang_than_there_are_workers(void **state)
+{
+	(void)state;
+	one_disk_hangs(HEALTHY + 40);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_few_hang),
+		cmocka_unit_test(test_more_hang_than_there_are_workers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
