@@ -93,7 +93,7 @@ static int real_wake_flushers(void)
 		goto out;
 	}
 	old[got] = '\0';
-	/* Were we killed half-way, it would stay: nothing that anybody would notice. */
+	/* Were we killed half-way, it would stay: a hundredth more, or the kernel's default. */
 	len = snprintf(other, sizeof(other), "%u", atoi(old) ? atoi(old) + 1U : 500U);
 	err = pwrite(fd, other, len, 0) < 0 || pwrite(fd, old, got, 0) < 0 ? -errno : 0;
 out:
