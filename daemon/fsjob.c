@@ -60,8 +60,8 @@ static int freeze_once(struct target *t)
 	mark(t, MARK_INTENT);
 	err = t->set->ops->freeze(t->fd);
 	mark(t, err ? MARK_NONE : MARK_FROZEN);
-	if (err)
-		guard(t, HV_VSS_IOC_DISARM);
+	/* Its word on FROZEN changes nothing: ESTALE comes with a CANCEL, EIO with THAWING too. */
+	guard(t, err ? HV_VSS_IOC_DISARM : HV_VSS_IOC_FROZEN);
 	return err;
 }
 
@@ -93,8 +93,8 @@ static int thaw(struct target *t)
  * fsjob_freeze() - freeze a file system; thaw it at once if that has come too late
  * @job: embedded in a target
  *
- * EBUSY means that somebody else has frozen it (each superblock is there only once): it is tried
- * again for a short while.
+ * EBUSY means that somebody else has frozen it (each superblock is there only once), EINPROGRESS
+ * that the kernel has not thawed it yet after an earlier freeze: it is tried again for a while.
  * Context: worker; may hang in the kernel for good.
  */
 void fsjob_freeze(struct job *job)
@@ -108,7 +108,7 @@ void fsjob_freeze(struct job *job)
 		if (atomic_load(&job->phase) != JOB_RUNNING)
 			break;
 		err = freeze_once(t);
-		if (err != -EBUSY)
+		if (err != -EBUSY && err != -EINPROGRESS)
 			break;
 		ops->sleep_ms(BUSY_WAIT_MS);
 	}

@@ -262,13 +262,32 @@ static __poll_t hv_vss_poll(struct file *file, poll_table *wait)
 	return mask;
 }
 
+typedef int guard_fn(struct hv_vss_device *hvs, const struct hv_vss_guard *req);
+
+static guard_fn *guard_call(unsigned int cmd)
+{
+	switch (cmd) {
+	case HV_VSS_IOC_ARM:
+		return hv_vss_service_arm;
+	case HV_VSS_IOC_FROZEN:
+		return hv_vss_service_frozen;
+	case HV_VSS_IOC_THAWING:
+		return hv_vss_service_thawing;
+	case HV_VSS_IOC_DISARM:
+		return hv_vss_service_disarm;
+	default:
+		return NULL;
+	}
+}
+
 static long hv_vss_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct hv_vss_file *f = file->private_data;
+	guard_fn *call = guard_call(cmd);
 	struct hv_vss_guard req;
 	long ret;
 
-	if (cmd != HV_VSS_IOC_ARM && cmd != HV_VSS_IOC_DISARM && cmd != HV_VSS_IOC_THAWING)
+	if (!call)
 		return -ENOTTY;
 	if (cmd == HV_VSS_IOC_ARM && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
@@ -277,14 +296,7 @@ static long hv_vss_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (req.reserved)
 		return -EINVAL;
 	mutex_lock(&f->hvs->lock);
-	if (f->hvs->owner != f)
-		ret = -ENODEV;
-	else if (cmd == HV_VSS_IOC_ARM)
-		ret = hv_vss_service_arm(f->hvs, &req);
-	else if (cmd == HV_VSS_IOC_THAWING)
-		ret = hv_vss_service_thawing(f->hvs, &req);
-	else
-		ret = hv_vss_service_disarm(f->hvs, &req);
+	ret = f->hvs->owner == f ? call(f->hvs, &req) : -ENODEV;
 	mutex_unlock(&f->hvs->lock);
 	return ret;
 }

@@ -14,6 +14,7 @@
 #include <linux/kconfig.h>
 #include <linux/poll.h>
 #include <linux/version.h>
+#include <linux/wait.h>
 #include "hv_vss_probe.h"
 
 #define HV_VSS_OLDEST_KERNEL	KERNEL_VERSION(3, 10, 0)
@@ -51,6 +52,11 @@
 #define EPOLLRDNORM		POLLRDNORM
 #define EPOLLWRNORM		POLLWRNORM
 #endif
+#endif
+
+/* Before 4.13. */
+#ifndef HAVE_WAIT_QUEUE_ENTRY
+#define wait_queue_entry_t	wait_queue_t
 #endif
 
 /*
@@ -143,6 +149,16 @@ static inline int hv_vss_compat_thaw(struct super_block *sb)
 		return hv_vss_compat_thaw_with(sb->s_op->thaw_super, sb);
 #endif
 	return hv_vss_compat_thaw_with(thaw_super, sb);
+}
+
+/* What thaw_super() wakes when the superblock can be written to again. */
+static inline wait_queue_head_t *hv_vss_compat_thaw_queue(struct super_block *sb)
+{
+#ifdef HAVE_THAW_QUEUE_UNFROZEN
+	return &sb->s_writers.wait_unfrozen;
+#else
+	return &sb->s_writers.rw_sem[SB_FREEZE_WRITE - 1].waiters;
+#endif
 }
 
 static inline bool hv_vss_compat_can_freeze(const struct super_block *sb)

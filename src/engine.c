@@ -258,7 +258,7 @@ void hv_vss_check_freeze(struct hv_vss_device *hvs)
 
 	if (hvs->state != HV_VSS_FROZEN || hv_vss_guard_intact(hvs->guard, who, sizeof(who)))
 		return;
-	hv_vss_complain(hvs, "%s is no longer frozen: the backup is broken", who);
+	hv_vss_complain(hvs, "somebody else has thawed %s: the backup is broken", who);
 	hv_vss_end_freeze(hvs, HV_VSS_EV_BREAK, HV_VSS_CANCEL_FOREIGN_THAW);
 }
 

@@ -21,6 +21,7 @@ struct hv_vss_guard_set *hv_vss_guard_new(void);
 void hv_vss_guard_put(struct hv_vss_guard_set *set);
 
 int hv_vss_guard_arm(struct hv_vss_guard_set *set, int fd, u32 cookie);
+int hv_vss_guard_frozen(struct hv_vss_guard_set *set, int fd, u32 cookie);
 int hv_vss_guard_thawing(struct hv_vss_guard_set *set, int fd, u32 cookie);
 int hv_vss_guard_disarm(struct hv_vss_guard_set *set, int fd, u32 cookie);
 

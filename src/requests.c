@@ -8,7 +8,7 @@
 #include "engine.h"
 #include "requests.h"
 
-/* Packets handled before the processor is offered to others, and the lock to the daemon. */
+/* Packets handled before the clocks get their turn, and the daemon the lock. */
 #define PUMP_BATCH	32
 
 static int print_versions(char *buf, size_t size, const u32 *v, unsigned int n)
@@ -161,12 +161,12 @@ void hv_vss_requests_pump(struct work_struct *work)
 	unsigned int n;
 	bool more = true;
 
-	while (more) {
-		mutex_lock(&hvs->lock);
-		for (n = 0; more && n < PUMP_BATCH; n++)
-			more = pump_once(hvs);
-		mutex_unlock(&hvs->lock);
-		cond_resched();
-	}
+	mutex_lock(&hvs->lock);
+	for (n = 0; more && n < PUMP_BATCH; n++)
+		more = pump_once(hvs);
+	/* The rest when the clocks have had their turn: they share the queue. */
+	if (more)
+		mod_delayed_work(hvs->channel.wq, &hvs->channel.pump, 0);
+	mutex_unlock(&hvs->lock);
 }
 

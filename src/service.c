@@ -158,6 +158,20 @@ int hv_vss_service_arm(struct hv_vss_device *hvs, const struct hv_vss_guard *req
 	return ret;
 }
 
+/**
+ * hv_vss_service_frozen() - the daemon's FIFREEZE has succeeded
+ * @hvs: opened
+ * @req: as given to the ioctl
+ *
+ * Context: lock held. Return: 0, -EBADF, -EIO if it is not frozen, or -ESTALE: the guard thaws it.
+ */
+int hv_vss_service_frozen(struct hv_vss_device *hvs, const struct hv_vss_guard *req)
+{
+	int ret = guard_allowed(hvs);
+
+	return ret ? ret : hv_vss_guard_frozen(hvs->guard, req->fd, req->cookie);
+}
+
 /* The daemon ends a freeze that the host still counts on: then it is over as a whole. */
 static void early_thaw(struct hv_vss_device *hvs, const struct hv_vss_guard *req)
 {

@@ -12,6 +12,7 @@ int hv_vss_service_reply(struct hv_vss_device *hvs, const struct hv_vss_reply *r
 void hv_vss_service_closed(struct hv_vss_device *hvs);
 
 int hv_vss_service_arm(struct hv_vss_device *hvs, const struct hv_vss_guard *req);
+int hv_vss_service_frozen(struct hv_vss_device *hvs, const struct hv_vss_guard *req);
 int hv_vss_service_thawing(struct hv_vss_device *hvs, const struct hv_vss_guard *req);
 int hv_vss_service_disarm(struct hv_vss_device *hvs, const struct hv_vss_guard *req);
 

@@ -137,16 +137,20 @@ enum hv_vss_cancel {
  *	ARM		before ioctl(fd, FIFREEZE), with the same fd and from the same thread
  *	ioctl(fd, FIFREEZE)
  *	  DISARM	if that failed
+ *	FROZEN		if it did not. Not needed, but from here on the kernel knows our freeze from
+ *			what others freeze later. It may say ESTALE, and the kernel thaws; EIO,
+ *			somebody else has thawed already; ENOTTY, it is older than this
  *	...
  *	THAWING		before ioctl(fd, FITHAW); ESTALE: the kernel thaws or has thawed it, don't
  *	ioctl(fd, FITHAW)
  *	DISARM		afterwards, not after ESTALE
  *
- * All three take the cookie of the FREEZE request: a late worker can't arm for the next one.
+ * All of them take the cookie of the FREEZE request: a late worker can't arm for the next one.
  * A FIFREEZE that returns success after its request was cancelled calls THAWING, gets ESTALE and
  * is done: the kernel thaws it at once.
  *
- * ARM	EBUSY: frozen, by somebody else; EEXIST: armed already; ESTALE: not the outstanding FREEZE;
+ * ARM	EBUSY: frozen, by somebody else; EINPROGRESS: by us before, and the kernel is still to thaw
+ *	it; EEXIST: armed already; ESTALE: not the outstanding FREEZE;
  *	EOPNOTSUPP: can't be frozen; ENOTTY: neither directory nor regular file; ENOSPC: more than
  *	HV_VSS_GUARD_MAX; EPERM: no CAP_SYS_ADMIN
  * all	EBADF: not open, or O_PATH; EINVAL: reserved bits, or the guard was not negotiated;
@@ -163,5 +167,6 @@ struct hv_vss_guard {
 #define HV_VSS_IOC_ARM		_IOW(0xbd, 1, struct hv_vss_guard)
 #define HV_VSS_IOC_DISARM	_IOW(0xbd, 2, struct hv_vss_guard)
 #define HV_VSS_IOC_THAWING	_IOW(0xbd, 3, struct hv_vss_guard)
+#define HV_VSS_IOC_FROZEN	_IOW(0xbd, 4, struct hv_vss_guard)
 
 #endif /* _UAPI_HV_VSS_H */

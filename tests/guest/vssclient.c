@@ -322,7 +322,7 @@ static const struct {
 	unsigned long cmd;
 } guard_cmds[] = {
 	{ "arm", HV_VSS_IOC_ARM }, { "disarm", HV_VSS_IOC_DISARM },
-	{ "thawing", HV_VSS_IOC_THAWING },
+	{ "thawing", HV_VSS_IOC_THAWING }, { "frozen", HV_VSS_IOC_FROZEN },
 };
 
 static unsigned long guard_cmd(const char *name)
@@ -408,6 +408,7 @@ static const struct command commands[] = {
 	{ "register", do_register }, { "write", do_write }, { "writelen", do_writelen },
 	{ "writehole", do_writehole }, { "readthread", do_readthread }, { "signal", do_signal },
 	{ "arm", do_guard }, { "disarm", do_guard }, { "thawing", do_guard },
+	{ "frozen", do_guard },
 	{ "armpath", do_armpath }, { "armfd", do_armfd }, { "armreserved", do_armreserved },
 	{ "armhole", do_armhole }, { "ioctl", do_ioctl }, { "freeze", do_fs }, { "thaw", do_fs },
 };

@@ -137,10 +137,13 @@ static void guard_one(struct fuzzer *f, int dev, bool freeze)
 	} else if (!ioctl(dev, HV_VSS_IOC_ARM, &g)) {
 		count(f, ARMS);
 		/* Sometimes nothing more is heard of it. */
-		if (one_in(f, 4))
+		if (one_in(f, 4)) {
 			ioctl(dev, HV_VSS_IOC_DISARM, &g);
-		else if (!one_in(f, 8) && !ioctl(fd, FIFREEZE, 0))
+		} else if (!one_in(f, 8) && !ioctl(fd, FIFREEZE, 0)) {
 			count(f, FREEZES);
+			if (one_in(f, 2))
+				ioctl(dev, HV_VSS_IOC_FROZEN, &g);
+		}
 	}
 	pthread_mutex_unlock(&f->fuzz->busy[i]);
 }
@@ -156,13 +159,13 @@ static bool is_path(const struct fuzz *fuzz, int fd)
 static void any_ioctl(struct fuzzer *f, int dev)
 {
 	static const unsigned long cmds[] = {
-		HV_VSS_IOC_ARM, HV_VSS_IOC_DISARM, HV_VSS_IOC_THAWING,
+		HV_VSS_IOC_ARM, HV_VSS_IOC_DISARM, HV_VSS_IOC_THAWING, HV_VSS_IOC_FROZEN,
 	};
 	struct hv_vss_guard g = {
 		.fd = (int)draw(f, 64) - 8, .cookie = atomic_load(&f->fuzz->cookie),
 		.reserved = one_in(f, 8),
 	};
-	unsigned long cmd = cmds[draw(f, 3)];
+	unsigned long cmd = cmds[draw(f, 4)];
 
 	/*
 	 * Arming a standard descriptor or the device itself is refused; never FIFREEZE by it. To

@@ -154,7 +154,7 @@ def test_short_read_keeps_the_message(device: Device) -> None:
     assert device.host.answer(sent)["status"] == host.OK
 
 
-@pytest.mark.parametrize("number", [0, 1, 0x40, 0x1234, 0x4010bd00, 0x4010bd04, 0x8010bd01,
+@pytest.mark.parametrize("number", [0, 1, 0x40, 0x1234, 0x4010bd00, 0x4010bd05, 0x8010bd01,
                                     0x4008bd01, 0xffffffff])
 def test_unknown_ioctl_is_refused(device: Device, number: int) -> None:
     user = device.user(REGISTER2)
@@ -260,6 +260,8 @@ def test_freeze_and_thaw_by_the_rules(device: Device) -> None:
     ("arm /data/xfs 4294967295", "-ESTALE"), ("disarm /data/xfs {}", "-ESTALE"),
     ("thawing /data/xfs {}", "-ESTALE"), ("disarm /nonexistent {}", "-EBADF"),
     ("disarm /data/ext4 0", "-ESTALE"), ("thawing /data/ext4 0", "-ESTALE"),
+    ("frozen /data/ext4 0", "-ESTALE"), ("frozen /data/xfs {}", "-ESTALE"),
+    ("frozen /nonexistent {}", "-EBADF"),
 ])
 def test_guard_refuses(device: Device, what: str, refusal: str) -> None:
     user = device.user(REGISTER2)
@@ -381,6 +383,90 @@ def test_foreign_thaw_breaks_the_freeze(device: Device) -> None:
     user.cancelled(cookie, FOREIGN)
     device.guest.writable(PLACES, timeout=1)
     assert user.thaw(cookie) == host.FAIL
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_foreign_thaw_is_noticed_though_frozen_again(device: Device, place: str) -> None:
+    """Faster than the module looks: writers got through. The new freeze is the stranger's."""
+    user, stranger = device.user(REGISTER2), device.user()
+    cookie = user.frozen(place)
+    stranger.tell(f"thaw {place}\nfreeze {place}")
+    assert (stranger.hear(), stranger.hear()) == ("0", "0")
+    user.cancelled(cookie, FOREIGN)
+    assert user.thaw(cookie) == host.FAIL
+    until(lambda: device.show("guard_releasing") == "0", 5, "the guard is done")
+    device.guest.frozen([place])
+    stranger.ok(f"thaw {place}")
+
+
+def test_foreign_thaw_before_the_answer(device: Device) -> None:
+    user, stranger = device.user(REGISTER2), device.user()
+    sent, cookie = user.freeze(EXT4, XFS)
+    user.ok(f"frozen {EXT4} {cookie}", f"frozen {XFS} {cookie}")
+    stranger.ok(f"thaw {EXT4}", f"freeze {EXT4}")
+    assert user(f"write 0 {cookie}") == "-EIO"
+    assert device.host.answer(sent)["status"] == host.FAIL
+    device.guest.writable([XFS], timeout=1)
+    stranger.ok(f"thaw {EXT4}")
+
+
+def test_foreign_thaw_when_the_host_has_asked_for_ours(device: Device) -> None:
+    user, stranger = device.user(REGISTER2), device.user()
+    cookie = user.frozen(EXT4, XFS)
+    sent = device.host.send("thaw")
+    request = user.take(6)
+    stranger.ok(f"thaw {EXT4}", f"freeze {EXT4}")
+    assert user(f"thawing {EXT4} {cookie}") == "-ESTALE"
+    user.ok(f"thawing {XFS} {cookie}", f"thaw {XFS}", f"disarm {XFS} {cookie}")
+    assert user(f"write 1 {request}") == "12"
+    assert device.host.answer(sent)["status"] == host.FAIL
+    stranger.ok(f"thaw {EXT4}")
+
+
+def test_freeze_of_a_stranger_after_the_guard_has_thawed_stays(device: Device) -> None:
+    """The daemon hangs half-way, but its FIFREEZE is known to be over."""
+    user, stranger = device.user(REGISTER2), device.user()
+    device.limit(hold=500)
+    sent, cookie = user.freeze(EXT4)
+    user.ok(f"frozen {EXT4} {cookie}")
+    assert device.host.answer(sent)["status"] == host.FAIL
+    device.guest.writable([EXT4], timeout=1)
+    stranger.ok(f"freeze {EXT4}")
+    device.guest.agent.run("sleep", "1")
+    stranger.ok(f"thaw {EXT4}")
+
+
+def test_frozen_is_not_believed_when_it_is_not(device: Device) -> None:
+    """Else the guard would not wait for a FIFREEZE that is still to come."""
+    user = device.user(REGISTER2)
+    device.limit(freeze=500)
+    sent = device.host.send("freeze")
+    cookie = user.take(5)
+    user.ok(f"arm {EXT4} {cookie}")
+    assert user(f"frozen {EXT4} {cookie}") == "-EIO"
+    assert device.host.answer(sent)["status"] == host.FAIL
+    user.ok(f"freeze {EXT4}")
+    device.guest.writable([EXT4], timeout=1)
+
+
+def test_what_is_still_to_be_thawed_is_not_said_to_be_a_strangers(device: Device) -> None:
+    user = device.user(REGISTER2)
+    device.limit(freeze=500)
+    sent = device.host.send("freeze")
+    cookie = user.take(5)
+    user.ok(f"arm {EXT4} {cookie}")
+    assert device.host.answer(sent)["status"] == host.FAIL
+    user.cancelled(cookie, TIMEOUT)
+    device.limit(freeze=DEFAULTS["freeze"])
+    sent = device.host.send("freeze")
+    again = user.take(5)
+    assert user(f"arm {EXT4} {again}") == "-EINPROGRESS"
+    user.ok(f"disarm {EXT4} {cookie}")
+    until(lambda: device.show("guard_releasing") == "0", 5, "the guard is done")
+    user.ok(f"arm {EXT4} {again}", f"freeze {EXT4}", f"frozen {EXT4} {again}")
+    assert user(f"write 0 {again}") == "12"
+    assert device.host.answer(sent)["status"] == host.OK
+    assert user.thaw(again, EXT4) == host.OK
 
 
 @pytest.mark.parametrize("how", ["thawing", "disarm"])

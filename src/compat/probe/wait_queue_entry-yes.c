@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is put into a wait queue is a wait_queue_entry_t.
+ *
+ * Since ac6424b981bc "sched/wait: Rename wait_queue_t => wait_queue_entry_t" (4.13).
+ */
+#include <linux/wait.h>
+#include "../probe.h"
+
+IS_OF_TYPE(&init_waitqueue_func_entry, void (*)(wait_queue_entry_t *, wait_queue_func_t));
