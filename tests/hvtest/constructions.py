@@ -74,7 +74,8 @@ LIO = "/sys/kernel/config/target"
 class Construction:
     """build and remove: shell scripts. stand: where nobody can write while it is frozen.
     frozen: mount points that --status must name as frozen. done: what it says of others.
-    refused: why our FREEZE fails, if it does. options: of our daemon, to that end.
+    refused: why our FREEZE fails, if it does; {spare1} is the number of that disk. options: of our
+    daemon, to that end.
     untouched: a script that fails if anybody has looked at what is not to be touched.
     stock: what hv_utils and its daemon make of it. why: that, in words. unblock: a script that
     ends what hangs, if thawing the usual file systems does not. needs: modules without
@@ -284,7 +285,7 @@ CONSTRUCTIONS = {
         nfs_stop""",
         "nfs_server /data/xfs; umount /run/nfs/dir; rmdir /run/nfs/dir; umount /run/nfs; nfs_stop",
         ("/data/ext4",), refused="/run/nfs/dir: cannot be opened: only reachable through a remote "
-        "file system (ext4, 254:64)",
+        "file system (ext4, {spare1})",
         stock=HANGS, why="looks for a path on the dead server", needs=NFS),
     "NFS whose server is gone": Construction(
         "nfs_server /data/xfs; nfs_mount; nfs_stop",

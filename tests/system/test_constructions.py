@@ -68,11 +68,12 @@ def test_is_refused_in_time(stack: Stack, name: str) -> None:
     assert answer["status"] == host.FAIL, answer
     stack.guest.writable(list(what.stand))
     reason = described(stack)["reason"]
+    spare1 = shell(stack, 'cat "/sys/class/block/$(basename "$(spare 1)")/dev"').strip()
     shell(stack, what.remove)
     if what.options:
         stack.stop_daemon()
         stack.start_daemon()
-    assert reason == what.refused
+    assert reason == what.refused.format(spare1=spare1)
     record(name, OURS, word(answer), "-", " ".join((*what.options, reason)))
 
 
