@@ -143,7 +143,12 @@ endif
 		"$(DESTDIR)$(unitdir)/hv_vss_daemon.service.d"
 ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; udevadm control --reload; fi
-	if [ -e /dev/vmbus/hv_vss ]; then udevadm trigger /dev/vmbus/hv_vss; fi
+	@# As in debian/hv-vss-daemon.postrm: udev has to forget our wish, and then systemd.
+	if [ -e /dev/vmbus/hv_vss ]; then \
+		udevadm trigger /dev/vmbus/hv_vss; \
+		udevadm settle --timeout=10; \
+		if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi; \
+	fi
 endif
 
 check:

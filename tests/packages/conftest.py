@@ -29,6 +29,16 @@ def version() -> str:
                           text=True).stdout.strip()
 
 
+PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+
+
 @pytest.fixture(scope="session", params=[
     pytest.param(suite, marks=pytest.mark.xdist_group(f"installed-{suite}"))
     for suite in installed.SUITES])
@@ -52,6 +62,8 @@ def whole_system(life, request):
     begin = time.monotonic()
     yield life
     life.guest.timed(request.node.name, begin)
+    if not request.node.stash.get(PASSED, False):
+        life.broken = request.node.name     # whatever backups it made before
 
 
 @pytest.fixture(params=guest_system.SUITES)
