@@ -5,7 +5,7 @@
 // Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
 // Sources: daemon/fstypes.c
 // Sources: daemon/luns.c daemon/words.c
-// Sources: daemon/sysattr.c daemon/sysops.c
+// Sources: daemon/sysattr.c daemon/sysops.c tests/unit/quiet.c
 // Libraries: mount pthread
 /*
  * More file systems than workers, on a disk that hangs from the first FIFREEZE on, and a few on
@@ -32,19 +32,6 @@ static int frozen[MOST];
 static int n;
 static unsigned int reports;
 static enum freezer_event reported;
-
-void log_msg(int priority, const char *fmt, ...)
-{
-	(void)priority;
-	(void)fmt;
-}
-
-void log_mount(int priority, const char *mount, const char *fmt, ...)
-{
-	(void)priority;
-	(void)mount;
-	(void)fmt;
-}
 
 void log_hold(bool hold)
 {

@@ -2,7 +2,7 @@
 // Sources: daemon/device.c daemon/driver.c daemon/fsset.c daemon/uncover.c daemon/mountview.c
 // Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
 // Sources: daemon/luns.c daemon/words.c
-// Sources: daemon/sysattr.c
+// Sources: daemon/sysattr.c tests/unit/quiet.c
 // Libraries: mount
 /* The device protocol against a driver that is played here, call by call. */
 #include <errno.h>
@@ -33,19 +33,6 @@ static struct {
 	int closed;
 	struct device device;
 } m;
-
-void log_msg(int priority, const char *fmt, ...)
-{
-	(void)priority;
-	(void)fmt;
-}
-
-void log_mount(int priority, const char *mount, const char *fmt, ...)
-{
-	(void)priority;
-	(void)mount;
-	(void)fmt;
-}
 
 static int fake_open(const char *path, int flags)
 {

@@ -5,7 +5,7 @@
 // Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
 // Sources: daemon/fstypes.c
 // Sources: daemon/luns.c daemon/words.c
-// Sources: daemon/sysattr.c
+// Sources: daemon/sysattr.c tests/unit/quiet.c
 // Libraries: mount
 /*
  * The freezer against file systems that fail, hang and come back late, one call at a time. Time
@@ -69,19 +69,6 @@ static struct {
 	struct freezer_source source;
 	struct guard *guard;
 } m;
-
-void log_msg(int priority, const char *fmt, ...)
-{
-	(void)priority;
-	(void)fmt;
-}
-
-void log_mount(int priority, const char *mount, const char *fmt, ...)
-{
-	(void)priority;
-	(void)mount;
-	(void)fmt;
-}
 
 void log_hold(bool hold)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: daemon/history.c daemon/lines.c daemon/record.c daemon/live.c daemon/status.c
 // Sources: daemon/statustext.c daemon/json.c daemon/driver.c daemon/words.c daemon/sysops.c
-// Sources: daemon/sysattr.c
+// Sources: daemon/sysattr.c tests/unit/quiet.c
 /* What --status reads is what the daemon has written, and nothing else is believed. */
 #include <errno.h>
 #include <stdio.h>
@@ -17,12 +17,6 @@
 #include "test.h"
 
 static char dir[64];
-
-void log_msg(int priority, const char *fmt, ...)
-{
-	(void)priority;
-	(void)fmt;
-}
 
 static int setup(void **state)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: daemon/luns.c daemon/blockdev.c daemon/words.c daemon/fsset.c daemon/uncover.c
 // Sources: daemon/mountview.c daemon/mounts.c daemon/order.c daemon/fstypes.c
-// Sources: daemon/sysattr.c
+// Sources: daemon/sysattr.c tests/unit/quiet.c
 // Libraries: mount
 /*
  * From the host's list of disks to file systems, by a sysfs of our own:
@@ -24,19 +24,6 @@
 #include "test.h"
 
 static char sysfs[64];
-
-void log_msg(int priority, const char *fmt, ...)
-{
-	(void)priority;
-	(void)fmt;
-}
-
-void log_mount(int priority, const char *mount, const char *fmt, ...)
-{
-	(void)priority;
-	(void)mount;
-	(void)fmt;
-}
 
 static void path_of(char *path, const char *name)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
-// Sources: daemon/sysattr.c
+// Sources: daemon/sysattr.c tests/unit/quiet.c
 // Libraries: mount
 /* The plan, from recorded mount tables and a sysfs made up in a temporary directory. */
 #include <errno.h>
@@ -15,12 +15,6 @@
 #include "log.h"
 #include "mounts.h"
 #include "test.h"
-
-void log_msg(int priority, const char *fmt, ...)
-{
-	(void)priority;
-	(void)fmt;
-}
 
 static char sysfs[32] = "/tmp/hv-vss-sysfs-XXXXXX";
 
