@@ -11,15 +11,16 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-pytest.register_assert_rewrite("booted", "installed")
+pytest.register_assert_rewrite("booted", "installed", "rpms")
 
 import guest_system  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import installed  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 TOP = HERE.parents[1]
-# Three boots of a whole system: only where those are asked for. What dkms does for another kernel,
-# test_dkms.py tries without any.
-collect_ignore = [] if "HV_VSS_INSTALLED" in os.environ else ["test_kernel_change.py"]
+# More boots of whole systems: only where those are asked for. What dkms does for another kernel,
+# test_dkms.py tries without any, and the scriptlets of RPM packages, test_rpm.py.
+collect_ignore = [] if "HV_VSS_INSTALLED" in os.environ else ["test_kernel_change.py",
+                                                              "test_rpm_installed.py"]
 
 
 @pytest.fixture(scope="session")

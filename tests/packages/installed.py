@@ -21,7 +21,8 @@ PLACES = "/etc /usr /lib /var/lib/dkms /var/lib/systemd /boot"
 # Comes with the first module that dkms builds, the first service that is installed, or by itself.
 NOT_OURS = re.compile(
     r"/mok\.(key|pub)$|/dkms_dbversion$|/modules\.[a-z.]+$|/updates(/dkms)?$"
-    r"|/ld\.so\.cache|/deb-systemd-helper-|/timers/|/random-seed|/__pycache__|/linger$|/catalog")
+    r"|/ld\.so\.cache|/deb-systemd-helper-|/timers/|/random-seed|/__pycache__|/linger$|/catalog"
+    r"|/01autoremove-kernels$")
 
 
 class System:

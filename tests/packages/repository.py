@@ -33,8 +33,8 @@ def _our_packages(suite: str) -> Path:
     return Path(done.stdout.strip())
 
 
-def _compile(suite: str, version: str, place: Path, second: SecondKernel | None
-             ) -> tuple[list[Path], Path]:
+def compile_module(suite: str, version: str, place: Path, second: SecondKernel | None = None
+                   ) -> tuple[list[Path], Path]:
     """The module's object files, one for each kernel, and the suite's package of the
     distribution's daemons."""
     source = place / "source"
@@ -78,6 +78,21 @@ class _Maker:
         cache.run("dpkg-deb", "--root-owner-group", "-Zgzip", "-b", tree, self.out / name)
 
 
+def _remove_sources(src: Path) -> None:
+    for path in src.rglob("*.[ch]"):
+        path.unlink()
+
+
+def ship(src: Path, object_files: list[Path]) -> None:
+    """In place of the module's sources, what they were compiled to."""
+    _remove_sources(src)
+    for path in object_files:
+        shutil.copy(path, src / f"{path.name}_shipped")
+        # modpost looks there for what it was made of.
+        (src / f".{path.name}.cmd").touch()
+    (src / "Kbuild").write_text(KBUILD)
+
+
 def _module_edit(version: str, object_files: list[Path]):
     """In the module's package: another version; compiled already, or not to be compiled at all."""
     def edit(tree: Path) -> None:
@@ -88,15 +103,10 @@ def _module_edit(version: str, object_files: list[Path]):
             path.write_text(path.read_text().replace(was, version))
         sums = tree / "DEBIAN/md5sums"
         sums.unlink(missing_ok=True)
-        for path in (new / "src").rglob("*.[ch]"):
-            path.unlink()
-        for path in object_files:
-            shutil.copy(path, new / f"src/{path.name}_shipped")
-            # modpost looks there for what it was made of.
-            (new / f"src/.{path.name}.cmd").touch()
         if object_files:
-            (new / "src/Kbuild").write_text(KBUILD)
+            ship(new / "src", object_files)
         else:
+            _remove_sources(new / "src")
             (new / "src/Kbuild").write_text("obj-m := hv_vss.o\n")
             (new / "src/hv_vss.c").write_text(BROKEN_SOURCE)
     return edit
@@ -113,7 +123,7 @@ def disk(suite: str, version: str, second: SecondKernel | None = None) -> Path:
             work = Path(name)
             out = place / "repo"
             out.mkdir()
-            compiled, theirs = _compile(suite, version, work, second)
+            compiled, theirs = compile_module(suite, version, work, second)
             maker = _Maker(work, out)
             shutil.copy(theirs, out)
             maker.variant(theirs, THEIRS_NEW)
