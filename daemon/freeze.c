@@ -89,7 +89,8 @@ void freeze_done(struct freezer *f, struct target *t)
 		err = 0;
 	} else {
 		t->failed = true;
-		t->note = err == -EBUSY ? "somebody else has frozen it" : NULL;
+		t->note = err == -EBUSY ? "somebody else has frozen it" :
+			  err == -EINPROGRESS ? "the kernel has still to thaw it" : NULL;
 		fsset_blame(f->why, LOG_ERR, t->path, "cannot be frozen: %s",
 			    t->note ? t->note : strerror(-err));
 	}

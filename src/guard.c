@@ -116,13 +116,9 @@ int hv_vss_guard_frozen(struct hv_vss_guard_set *set, int fd, u32 cookie)
 	e = find(set, file_inode(file)->i_sb);
 	if (!e || e->cookie != cookie)
 		goto out;
-	if (guard_entry_frozen(e) != SB_FREEZE_COMPLETE) {
-		/* Nothing is believed that can be seen to be wrong: the FIFREEZE may still come. */
+	if (!hv_vss_guard_entry_ended(e))
 		ret = -EIO;
-		goto out;
-	}
-	hv_vss_guard_entry_ended(e);
-	if (e->state == GUARD_RELEASED)
+	else if (e->state == GUARD_RELEASED)
 		hv_vss_guard_entry_release(e);
 	else
 		ret = 0;
@@ -152,6 +148,8 @@ int hv_vss_guard_thawing(struct hv_vss_guard_set *set, int fd, u32 cookie)
 	spin_lock(&set->lock);
 	e = find(set, file_inode(file)->i_sb);
 	if (e && e->cookie == cookie) {
+		/* Whether it is frozen or not: the daemon knows that FIFREEZE is over. */
+		hv_vss_guard_entry_ended(e);
 		e->ended = true;
 		if (e->state == GUARD_RELEASED || guard_entry_lost(e)) {
 			hv_vss_guard_entry_release(e);
@@ -232,16 +230,19 @@ static void name_entry(const struct guard_entry *e, char *who, size_t size)
  */
 bool hv_vss_guard_hold(struct hv_vss_guard_set *set, char *who, size_t size)
 {
-	struct guard_entry *e, *loose;
+	struct guard_entry *e, *loose = NULL;
 
 	spin_lock(&set->lock);
-	loose = first_loose(set);
+	list_for_each_entry(e, &set->entries, list) {
+		if (e->state != GUARD_ARMED || hv_vss_guard_entry_ended(e))
+			continue;
+		loose = e;
+		break;
+	}
+	/* All of them at one moment: when each was watched already. */
+	loose = loose ? loose : first_loose(set);
 	if (loose)
 		name_entry(loose, who, size);
-	else
-		list_for_each_entry(e, &set->entries, list)
-			if (e->state == GUARD_ARMED)
-				hv_vss_guard_entry_ended(e);
 	spin_unlock(&set->lock);
 	return !loose;
 }

@@ -52,7 +52,8 @@ void hv_vss_guard_global_exit(void)
  */
 void hv_vss_guard_entry_free(struct guard_entry *e)
 {
-	hv_vss_thawwatch_stop(&e->watch);
+	if (e->watch.sb)
+		hv_vss_thawwatch_stop(&e->watch);
 	fput(e->file);
 	put_pid(e->pid);
 	hv_vss_guard_put(e->set);
@@ -77,17 +78,23 @@ void hv_vss_guard_entry_unlink(struct guard_entry *e)
 
 /**
  * hv_vss_guard_entry_ended() - FIFREEZE has succeeded; from here on whoever thaws is noticed
- * @e: of a superblock that is frozen
+ * @e: on the set's list
  *
- * Context: the set's lock held.
+ * What can be seen to be wrong is not believed: the FIFREEZE may still come.
+ *
+ * Context: the set's lock held. Return: false, and nothing changes, if it is not frozen.
  */
-void hv_vss_guard_entry_ended(struct guard_entry *e)
+bool hv_vss_guard_entry_ended(struct guard_entry *e)
 {
 	lockdep_assert_held(&e->set->lock);
 	if (e->ended)
-		return;
-	e->ended = true;
+		return true;
+	/* First watch, then look: it must not be thawed between the two. */
 	hv_vss_thawwatch_start(&e->watch, e->sb);
+	e->ended = guard_entry_frozen(e) == SB_FREEZE_COMPLETE;
+	if (!e->ended)
+		hv_vss_thawwatch_stop(&e->watch);
+	return e->ended;
 }
 
 /* Has the thread that armed gone where it can't call FIFREEZE any more? */

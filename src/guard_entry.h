@@ -44,7 +44,7 @@ struct guard_entry {
 struct guard_entry *hv_vss_guard_entry_new(struct hv_vss_guard_set *set, int fd, u32 cookie);
 void hv_vss_guard_entry_free(struct guard_entry *e);
 void hv_vss_guard_entry_unlink(struct guard_entry *e);
-void hv_vss_guard_entry_ended(struct guard_entry *e);
+bool hv_vss_guard_entry_ended(struct guard_entry *e);
 void hv_vss_guard_entry_release(struct guard_entry *e);
 
 static inline int guard_entry_frozen(const struct guard_entry *e)

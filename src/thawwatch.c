@@ -24,7 +24,7 @@ static int woken(wait_queue_entry_t *wait, unsigned int mode, int flags, void *k
 
 /**
  * hv_vss_thawwatch_start() - notice every thaw from now on
- * @w: zeroed; must stay where it is until hv_vss_thawwatch_stop()
+ * @w: zeroed or stopped; must stay where it is until hv_vss_thawwatch_stop()
  * @sb: stays until then
  *
  * Context: any.
@@ -38,13 +38,14 @@ void hv_vss_thawwatch_start(struct hv_vss_thawwatch *w, struct super_block *sb)
 }
 
 /**
- * hv_vss_thawwatch_stop() - notice no more
- * @w: started, or zeroed
+ * hv_vss_thawwatch_stop() - notice no more, and forget what was noticed
+ * @w: started
  *
- * Context: any. What has been noticed stays.
+ * Context: any.
  */
 void hv_vss_thawwatch_stop(struct hv_vss_thawwatch *w)
 {
-	if (w->sb)
-		remove_wait_queue(hv_vss_compat_thaw_queue(w->sb), &w->wait);
+	remove_wait_queue(hv_vss_compat_thaw_queue(w->sb), &w->wait);
+	w->sb = NULL;
+	WRITE_ONCE(w->thawed, false);
 }

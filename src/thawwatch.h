@@ -17,7 +17,7 @@ void hv_vss_thawwatch_stop(struct hv_vss_thawwatch *w);
 
 /**
  * hv_vss_thawwatch_thawed() - has it been thawed since the watch began?
- * @w: zeroed, started or stopped
+ * @w: zeroed, started or stopped: then no
  *
  * Context: any.
  */
