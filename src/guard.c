@@ -2,6 +2,7 @@
 /* The dead-man's switch. */
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include "guard.h"
 #include "guard_entry.h"
