@@ -3,7 +3,8 @@
  * Ring <-> packets. The one place that talks to VMBus.
  *
  * The interrupt only queues a work; that work, alone on an ordered queue, sends what could not be
- * sent before and then receives, one packet at a time, until the ring is empty. As long as an
+ * sent before and then receives, one packet at a time, until the ring is empty; after some of them
+ * it queues itself anew, because the owner's clocks use the queue as well. As long as an
  * answer waits for room in the host's ring nothing more is received: so two packet buffers, one
  * being received and one held while the daemon works on it, are all that is ever needed.
  */

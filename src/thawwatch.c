@@ -3,6 +3,8 @@
  * To look whether a superblock is frozen says nothing about the time since the last look: thawed
  * and frozen again it looks the same, and writers got through. But thaw_super() wakes those who
  * wait for it, and we are among them: no task that sleeps, only an entry in that queue.
+ *
+ * From 6.6 on it does not for a superblock that is read-only; then looking is all there is.
  */
 #include <linux/fs.h>
 #include <linux/kernel.h>

@@ -141,7 +141,8 @@ enum hv_vss_cancel {
  *			what others freeze later. It may say ESTALE, and the kernel thaws; EIO,
  *			somebody else has thawed already; ENOTTY, it is older than this
  *	...
- *	THAWING		before ioctl(fd, FITHAW); ESTALE: the kernel thaws or has thawed it, don't
+ *	THAWING		before ioctl(fd, FITHAW); ESTALE: the kernel thaws or has thawed it, or
+ *			somebody else has and may have frozen it for himself: don't
  *	ioctl(fd, FITHAW)
  *	DISARM		afterwards, not after ESTALE
  *
