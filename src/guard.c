@@ -65,10 +65,8 @@ static int entry_add(struct hv_vss_guard_set *set, struct guard_entry *e)
 	else if (guard_entry_frozen(e) != SB_UNFROZEN)
 		/* If it is frozen by others only from now on, FIFREEZE says so. */
 		ret = -EBUSY;
-	if (!ret) {
-		set->count++;
-		list_add_tail(&e->list, &set->entries);
-	}
+	if (!ret)
+		hv_vss_guard_entry_link(e);
 	spin_unlock(&set->lock);
 	return ret;
 }
@@ -149,9 +147,7 @@ int hv_vss_guard_thawing(struct hv_vss_guard_set *set, int fd, u32 cookie)
 	spin_lock(&set->lock);
 	e = find(set, file_inode(file)->i_sb);
 	if (e && e->cookie == cookie) {
-		/* Whether it is frozen or not: the daemon knows that FIFREEZE is over. */
-		hv_vss_guard_entry_ended(e);
-		e->ended = true;
+		hv_vss_guard_entry_thawing(e);
 		if (e->state == GUARD_RELEASED || guard_entry_lost(e)) {
 			hv_vss_guard_entry_release(e);
 		} else {

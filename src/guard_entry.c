@@ -14,6 +14,7 @@
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include "expedite.h"
 #include "guard.h"
 #include "guard_entry.h"
 
@@ -32,7 +33,10 @@ int hv_vss_guard_global_init(void)
 {
 	/* Unbound: a superblock whose thaw hangs must not hold up a processor's other works. */
 	guard_wq = alloc_workqueue("hv_vss_guard", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return guard_wq ? 0 : -ENOMEM;
+	if (!guard_wq)
+		return -ENOMEM;
+	hv_vss_expedite_global_init();
+	return 0;
 }
 
 /**
@@ -44,6 +48,7 @@ int hv_vss_guard_global_init(void)
 void hv_vss_guard_global_exit(void)
 {
 	destroy_workqueue(guard_wq);
+	hv_vss_expedite_global_exit();
 }
 
 /**
@@ -63,6 +68,28 @@ void hv_vss_guard_entry_free(struct guard_entry *e)
 }
 
 /**
+ * hv_vss_guard_entry_link() - put an entry on its set's list: FIFREEZE may follow
+ * @e: new
+ *
+ * Context: the set's lock held.
+ */
+void hv_vss_guard_entry_link(struct guard_entry *e)
+{
+	lockdep_assert_held(&e->set->lock);
+	e->set->count++;
+	list_add_tail(&e->list, &e->set->entries);
+	e->expedited = hv_vss_expedite_begin();
+}
+
+/* FIFREEZE is over, or no longer our concern. */
+static void stop_expediting(struct guard_entry *e)
+{
+	if (e->expedited)
+		hv_vss_expedite_end();
+	e->expedited = false;
+}
+
+/**
  * hv_vss_guard_entry_unlink() - take an entry off its set's list
  * @e: on the list
  *
@@ -71,6 +98,7 @@ void hv_vss_guard_entry_free(struct guard_entry *e)
 void hv_vss_guard_entry_unlink(struct guard_entry *e)
 {
 	lockdep_assert_held(&e->set->lock);
+	stop_expediting(e);
 	list_del(&e->list);
 	if (!--e->set->count)
 		wake_up_all(&e->set->empty);
@@ -92,9 +120,26 @@ bool hv_vss_guard_entry_ended(struct guard_entry *e)
 	/* First watch, then look: it must not be thawed between the two. */
 	hv_vss_thawwatch_start(&e->watch, e->sb);
 	e->ended = guard_entry_frozen(e) == SB_FREEZE_COMPLETE;
-	if (!e->ended)
+	if (e->ended)
+		stop_expediting(e);
+	else
 		hv_vss_thawwatch_stop(&e->watch);
 	return e->ended;
+}
+
+/**
+ * hv_vss_guard_entry_thawing() - the daemon is about to thaw
+ * @e: on the set's list
+ *
+ * Whether it is frozen or not: the daemon knows that FIFREEZE is over.
+ *
+ * Context: the set's lock held.
+ */
+void hv_vss_guard_entry_thawing(struct guard_entry *e)
+{
+	hv_vss_guard_entry_ended(e);
+	e->ended = true;
+	stop_expediting(e);
 }
 
 /* Has the thread that armed gone where it can't call FIFREEZE any more? */
@@ -247,6 +292,7 @@ err_free:
 void hv_vss_guard_entry_release(struct guard_entry *e)
 {
 	lockdep_assert_held(&e->set->lock);
+	stop_expediting(e);
 	e->state = GUARD_RELEASED;
 	mod_delayed_work(guard_wq, &e->work, 0);
 }

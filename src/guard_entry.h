@@ -19,7 +19,7 @@ enum guard_state {
 
 struct hv_vss_guard_set {
 	struct kref ref;		/* the device's, and one of each entry */
-	spinlock_t lock;		/* all below, and state, ended, dropped of the entries */
+	spinlock_t lock;		/* all below; state, ended, expedited, dropped of entries */
 	struct list_head entries;
 	unsigned int count;
 	u64 thawed;
@@ -35,7 +35,8 @@ struct guard_entry {
 	u32 cookie;
 	enum guard_state state;
 	struct hv_vss_thawwatch watch;	/* since it was known to be frozen by us */
-	bool ended;			/* FIFREEZE has returned */
+	bool ended;			/* FIFREEZE has returned ... */
+	bool expedited;			/* ... until when grace periods are short */
 	bool dropped;			/* disarmed: nothing of ours is frozen */
 	bool complained;		/* the work's own */
 	struct delayed_work work;
@@ -43,8 +44,10 @@ struct guard_entry {
 
 struct guard_entry *hv_vss_guard_entry_new(struct hv_vss_guard_set *set, int fd, u32 cookie);
 void hv_vss_guard_entry_free(struct guard_entry *e);
+void hv_vss_guard_entry_link(struct guard_entry *e);
 void hv_vss_guard_entry_unlink(struct guard_entry *e);
 bool hv_vss_guard_entry_ended(struct guard_entry *e);
+void hv_vss_guard_entry_thawing(struct guard_entry *e);
 void hv_vss_guard_entry_release(struct guard_entry *e);
 
 static inline int guard_entry_frozen(const struct guard_entry *e)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -19,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../include/uapi/hv_vss.h"
@@ -399,8 +401,21 @@ static void do_put(struct client *c)
 	close(fd);
 }
 
+/* How many us synchronize_rcu() takes, which is what this call is for whoever has not registered. */
+static void do_grace(struct client *c)
+{
+	struct timespec from, to;
+	long ret;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	ret = syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	say(c, ret ? -1 : (to.tv_sec - from.tv_sec) * 1000000 +
+		(to.tv_nsec - from.tv_nsec) / 1000);
+}
+
 static const struct command commands[] = {
-	{ "put", do_put },
+	{ "put", do_put }, { "grace", do_grace },
 	{ "open", do_open }, { "close", do_close }, { "dup", do_dup }, { "fork", do_fork },
 	{ "userns", do_userns }, { "setuid", do_setuid },
 	{ "sendfd", do_sendfd }, { "bindfd", do_bindfd }, { "recvfd", do_recvfd },

@@ -89,6 +89,10 @@ class Client:
         assert self(f"write 0 {request}") == "12"
         return self.host.answer(sent)["status"]
 
+    def grace(self) -> float:
+        """How long a grace period of RCU takes now, in ms: the middle one of a few."""
+        return sorted(int(self("grace")) for _ in range(7))[3] / 1000
+
     @property
     def pid(self) -> str:
         return str(self._command.pid)

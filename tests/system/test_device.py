@@ -43,6 +43,8 @@ class Device:
         self.guest = guest
         self.host = guest.host
         self.users: list[Client] = []
+        self.onlooker = Client(guest)
+        self.grace = self.onlooker.grace()
 
     def user(self, protocol: int | None = None) -> Client:
         """One more process; with a protocol it serves already."""
@@ -56,6 +58,10 @@ class Device:
         for name, value in milliseconds.items():
             self.guest.agent.shell(
                 f"echo {value} > /sys/module/hv_vss/parameters/{name}_timeout_ms")
+
+    def hurries(self) -> bool:
+        """Are the grace periods of RCU shorter than before the test?"""
+        return self.onlooker.grace() < self.grace / 2
 
     def show(self, name: str) -> str:
         return self.guest.agent.shell(f"cat /sys/bus/vmbus/devices/*/hv_vss/{name}").strip()
@@ -75,6 +81,8 @@ def device(loaded: Guest) -> Iterator[Device]:
           "the daemon is gone")
     if device.show("state") != "no-daemon":
         _take_over(device)
+    assert not device.hurries(), "grace periods of RCU are as short as during a freeze"
+    device.onlooker.kill()
     loaded.check()
 
 
@@ -270,6 +278,46 @@ def test_guard_refuses(device: Device, what: str, refusal: str) -> None:
     assert user(f"write 0 {cookie}") == "12"
     assert device.host.answer(sent)["status"] == host.OK
     assert user.thaw(cookie, EXT4) == host.OK
+
+
+def _ended_by(device: Device, user: Client, how: str, place: str, cookie: int) -> None:
+    if how == "answer":
+        assert user(f"write 0 {cookie}") == "12"
+    elif how == "kill":
+        user.kill()
+    elif how == "close":
+        user.ok("close")
+    else:
+        user.ok(f"{how} {place} {cookie}")
+
+
+@pytest.mark.parametrize("how", ["frozen", "answer", "thawing", "disarm", "kill", "close"])
+def test_grace_periods_are_short_until_it_is_frozen(device: Device, how: str) -> None:
+    """Most of the time of a freeze is waiting for them, and all writers wait with it."""
+    user = device.user(REGISTER2)
+    place = PLACES[0]
+    assert not device.hurries()
+    device.host.send("freeze")
+    cookie = user.take(5)
+    assert not device.hurries(), "nothing is armed"
+    user.ok(f"arm {place} {cookie}")
+    assert device.hurries()
+    if how in ("frozen", "answer"):
+        user.ok(f"freeze {place}")
+        assert device.hurries(), "nobody has said that it is frozen"
+    _ended_by(device, user, how, place, cookie)
+    assert not device.hurries()
+
+
+def test_grace_periods_are_short_until_the_last_one_is_frozen(device: Device) -> None:
+    user = device.user(REGISTER2)
+    device.host.send("freeze")
+    cookie = user.take(5)
+    user.ok(*(f"arm {place} {cookie}" for place in PLACES))
+    for place in PLACES:
+        assert device.hurries(), place
+        user.ok(f"freeze {place}", f"frozen {place} {cookie}", f"frozen {place} {cookie}")
+    assert not device.hurries()
 
 
 def test_answer_with_another_cookie_is_refused(device: Device) -> None:
