@@ -16,7 +16,8 @@
 #include "luns.h"
 #include "uncover.h"
 
-#define ROUNDS	5	/* of reading tables that keep changing */
+#define ROUNDS		5	/* of reading tables that keep changing */
+#define SYNC_ROUNDS	2	/* for what is only written out: FREEZE succeeds without it */
 
 /**
  * fsset_blame() - log what has gone wrong, and keep the first such thing for the record
@@ -347,7 +348,7 @@ static int cannot_open(struct fsset *set, const struct mounts_fs *fs, int err)
 }
 
 static int open_all(const struct fsset_config *config, struct fsset *set, const struct mounts *m,
-		    bool last)
+		    int round)
 {
 	int err = 0;
 
@@ -356,7 +357,7 @@ static int open_all(const struct fsset_config *config, struct fsset *set, const 
 		int open_error = 0;
 
 		err = open_one(config, set, fs, &open_error);
-		if (open_error && !last)
+		if (open_error && round < (fs->action == MOUNTS_SYNC ? SYNC_ROUNDS : ROUNDS))
 			return 1;
 		if (open_error)
 			err = cannot_open(set, fs, open_error);
@@ -388,7 +389,7 @@ int fsset_build(void *arg, struct fsset *set)
 			fsset_blame(set->why, LOG_ERR, NULL, "cannot make a plan: %s",
 				    strerror(-err));
 		else
-			err = open_all(config, set, &m, round == ROUNDS);
+			err = open_all(config, set, &m, round);
 		mounts_free(&m);
 	}
 	return err;

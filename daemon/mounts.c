@@ -204,14 +204,25 @@ static bool leads_through_remote(const struct mount_ref *ref, const struct mount
 	return false;
 }
 
+static bool is_untouchable(const struct mounts_fs *fs)
+{
+	return fs->kind == FSTYPE_NETWORK || fs->kind == FSTYPE_FUSE;
+}
+
 /* Mount ids are unique over all namespaces, so one list serves for all tables. */
 static int mark_remote_paths(struct mounts *m)
 {
-	struct mount_ref *all = calloc(m->places ? m->places : 1, sizeof(*all));
+	struct mount_ref *all;
 	size_t n = 0;
 
+	while (n < m->n && !is_untouchable(&m->fs[n]))
+		n++;
+	if (n == m->n)
+		return 0;
+	all = calloc(m->places, sizeof(*all));
 	if (!all)
 		return -ENOMEM;
+	n = 0;
 	for (size_t i = 0; i < m->n; i++) {
 		struct mounts_fs *fs = &m->fs[i];
 
@@ -219,8 +230,7 @@ static int mark_remote_paths(struct mounts *m)
 			all[n++] = (struct mount_ref){
 				.id = fs->mount[j].id,
 				.parent = fs->mount[j].parent,
-				.untouchable = fs->kind == FSTYPE_NETWORK ||
-					       fs->kind == FSTYPE_FUSE,
+				.untouchable = is_untouchable(fs),
 				.mount = &fs->mount[j],
 			};
 	}
