@@ -270,8 +270,10 @@ def test_version_is_the_same_everywhere(version):
     assert re.search(rf" {re.escape(version)}-1$", spec, re.M), "the spec's %changelog"
 
 
-@pytest.mark.parametrize("name", ["daemon", "module"])
-def test_autopkgtest(guest, name):
-    install(guest, "/ours/hv-vss-daemon_*.deb" if name == "daemon" else "/ours/hv-vss-dkms_*.deb")
-    guest.write("/autopkgtest", (TOP / "debian/tests" / name).read_text(), "755")
-    guest.sh("mkdir /tmp/adt && AUTOPKGTEST_TMP=/tmp/adt /autopkgtest")
+def test_autopkgtest(guest):
+    """As the distribution would run it, with the system itself as the test bed."""
+    guest.sh("apt-get -qq update")
+    done = guest.run("autopkgtest -B /ours/hv-vss_*.dsc /ours/*.deb -- null")
+    verdicts = dict(re.findall(r"^(\S+) +(PASS|FAIL|SKIP|FLAKY)\b", done.stdout, re.M))
+    assert verdicts == {"daemon": "PASS", "module": "PASS"}, done.stdout
+    assert done.returncode == 8, "all tests are marked superficial, for want of a Hyper-V"
