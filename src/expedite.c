@@ -58,7 +58,7 @@ bool hv_vss_expedite_begin(void)
 {
 	if (rcu_begin)
 		rcu_begin();
-	return rcu_begin != NULL;
+	return !!rcu_begin;
 }
 
 /**

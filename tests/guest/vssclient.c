@@ -401,7 +401,7 @@ static void do_put(struct client *c)
 	close(fd);
 }
 
-/* How many us synchronize_rcu() takes, which is what this call is for whoever has not registered. */
+/* How many us synchronize_rcu() takes: this call is just that for whoever has not registered. */
 static void do_grace(struct client *c)
 {
 	struct timespec from, to;
