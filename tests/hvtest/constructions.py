@@ -16,7 +16,8 @@ FAILS = "fails"         # the host is told no, and everything goes on
 HANGS = "hangs"         # no answer, and an admin has to free the guest
 
 # attach FILE SIZE-IN-MIB: a loop device on a file that is made; its name is printed.
-# keep NAME SCRIPT: run it in the background until drop NAME; it says "ready" or "serving".
+# keep NAME SCRIPT: run it in the background until drop NAME; it says "ready", "serving" or, being
+# Samba, "waiting for connections".
 TOOLS = r"""PATH=/usr/sbin:/usr/bin:/run/hvtest/bin
 grow() { dd if=/dev/zero of="$1" bs=1M count=0 seek="$2" 2>/dev/null; }
 attach() { grow "$1" "$2"; losetup -f --show "$1"; }
@@ -38,7 +39,8 @@ spare() { for d in /sys/block/vd*; do
     [ "$(cat "$d/serial")" != "spare$1" ] || echo "/dev/$(basename "$d")"; done; }
 wipe() { for n in "$@"; do dd if=/dev/zero of="$(spare "$n")" bs=1M count=4 2>/dev/null; done; }
 keep() { setsid bash -euc "$2" >"/run/keep.$1" 2>&1 </dev/null & echo $! >"/run/keep.$1.pid"
-    for _ in {1..600}; do grep -qE "ready|serving" "/run/keep.$1" && return; sleep 0.05; done
+    for _ in {1..600}; do
+        grep -qE "ready|serving|waiting for" "/run/keep.$1" && return; sleep 0.05; done
     cat "/run/keep.$1"; false; }
 # The mounts of a namespace go some time after its last process.
 unmounted() { for _ in {1..200}; do test -e "/sys/fs/ext4/$(basename "$1")" || break; sleep 0.05
@@ -57,6 +59,47 @@ nfs_mount() { mkdir -p /run/nfs
     mount -i -t nfs4 -o vers=4.2,addr=127.0.0.1,clientaddr=127.0.0.1 127.0.0.1:/ /run/nfs; }
 nfs_stop() { echo 0 >/proc/fs/nfsd/threads; for f in /proc/net/rpc/{nfsd.export,nfsd.fh}/flush; do
     date +%s >$f; done; }
+# A share of Samba's that anybody may write to as root. It has no user data base of its own; nothing
+# of it is on a file system that is backed up but what it serves.
+cifs_serve() { mkdir -p /run/samba
+    for u in root:x:0:0:::/bin/sh nobody:x:65534:65534:::/bin/sh; do
+        grep -qs "^${u%%:*}:" /etc/passwd || echo $u >>/etc/passwd; done
+    for g in root:x:0: nogroup:x:65534:; do
+        grep -qs "^${g%%:*}:" /etc/group || echo $g >>/etc/group; done
+    cat >/run/samba/conf <<END
+[global]
+private dir = /run/samba
+lock directory = /run/samba
+state directory = /run/samba
+cache directory = /run/samba
+pid directory = /run/samba
+ncalrpc dir = /run/samba/rpc
+rpc start on demand helpers = no
+disable netbios = yes
+disable spoolss = yes
+load printers = no
+printcap name = /dev/null
+smb ports = 445
+interfaces = lo
+bind interfaces only = yes
+name resolve order = bcast
+server role = standalone
+map to guest = bad user
+[self]
+path = $1
+guest ok = yes
+read only = no
+force user = root
+END
+    # Less than level 3 does not say that it serves; it leads its session already.
+    keep smbd 'exec smbd -F --no-process-group --debug-stdout -d3 -s /run/samba/conf'; }
+cifs_server() { modprobe cifs; busybox ip link set lo up; cifs_serve "$1"; }
+cifs_mount() { mkdir -p /run/cifs
+    mount -i -t cifs -o ip=127.0.0.1,vers=3.1.1,sec=none //127.0.0.1/self /run/cifs; }
+cifs_signal() { kill "-$1" -- "-$(cat /run/keep.smbd.pid)"; }
+# For a second the client believes what the server has last said about a directory.
+cifs_hang() { cifs_signal STOP; sleep 2; }
+cifs_die() { drop smbd; sleep 2; }
 lvm() { /usr/sbin/lvm "$@" --config 'activation { udev_sync=0 udev_rules=0 monitoring=0 }
     global { thin_check_executable="" }' >/dev/null 2>&1; }
 """
@@ -129,6 +172,7 @@ def image(kind: str, module: str, make: str) -> Construction:
 NOT_ASKED = """fuse=/sys/fs/fuse/connections; mountpoint -q $fuse || mount -t fusectl fusectl $fuse
 test "$(cat $fuse/*/waiting)" = 1"""
 NFS = ("nfsd", "nfsv4")
+CIFS = ("cifs",)
 ON_LOOP = "all that lies on a loop device is left out"
 
 CONSTRUCTIONS = {
@@ -291,6 +335,40 @@ CONSTRUCTIONS = {
         "nfs_server /data/xfs; nfs_mount; nfs_stop",
         "nfs_server /data/xfs; umount /run/nfs; nfs_stop",
         (), (), {"/run/nfs": "skipped"}, needs=NFS),
+    "loop device on a file of a CIFS of this guest": Construction(
+        "cifs_server /data/xfs; cifs_mount; fresh \"$(attach /run/cifs/img 32)\" /run/self",
+        "umount /run/self; detach /run/cifs/img; umount /run/cifs; drop smbd",
+        ("/run/self", "/data/xfs"), ("/run/self", "/data/xfs"), {"/run/cifs": "skipped"},
+        stock=LEFT_OUT, why=ON_LOOP, needs=CIFS),
+    "CIFS whose server hangs, and an ext4 on one of its directories": Construction(
+        """cifs_server /data/xfs; cifs_mount; mkdir -p /run/cifs/dir
+        fresh "$(spare 1)" /run/cifs/dir
+        mkdir -p /run/other; mount --bind /run/cifs/dir /run/other; cifs_hang""",
+        """cifs_signal CONT; umount /run/other /run/cifs/dir; rmdir /run/cifs/dir
+        umount /run/cifs; drop smbd""",
+        ("/run/other",), ("/run/cifs/dir",), {"/run/cifs": "skipped"},
+        stock=HANGS, why="looks for a path on the server", needs=CIFS),
+    "CIFS whose server hangs, and an ext4 that is mounted nowhere else": Construction(
+        """cifs_server /data/xfs; cifs_mount; mkdir -p /run/cifs/dir
+        fresh "$(spare 1)" /run/cifs/dir; cifs_hang""",
+        """cifs_signal CONT; fsfreeze -u /run/cifs/dir 2>/dev/null || true
+        umount /run/cifs/dir; rmdir /run/cifs/dir
+        umount /run/cifs; drop smbd""",
+        ("/data/ext4",), refused="/run/cifs/dir: cannot be opened: only reachable through a "
+        "remote file system (ext4, {spare1})",
+        stock=HANGS, why="looks for a path on the server", needs=CIFS),
+    "CIFS whose server hangs": Construction(
+        "cifs_server /data/xfs; cifs_mount; cifs_hang",
+        "cifs_signal CONT; umount /run/cifs; drop smbd",
+        (), (), {"/run/cifs": "skipped"}, needs=CIFS),
+    "CIFS whose server is gone, and an ext4 on one of its directories": Construction(
+        """cifs_server /data/xfs; cifs_mount; mkdir -p /run/cifs/dir
+        fresh "$(spare 1)" /run/cifs/dir
+        mkdir -p /run/other; mount --bind /run/cifs/dir /run/other; cifs_die""",
+        """cifs_serve /data/xfs; umount /run/other /run/cifs/dir; rmdir /run/cifs/dir
+        umount /run/cifs; drop smbd""",
+        ("/run/other",), ("/run/cifs/dir",), {"/run/cifs": "skipped"},
+        stock=HANGS, why="looks for a path on the server", needs=CIFS),
     "fuse whose server is dead": Construction(
         """modprobe fuse; mkdir -p /run/fuse
         keep fuse 'exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 \

@@ -18,7 +18,7 @@ PACKAGES = (
     "procps", "findutils", "grep", "sed", "libmount1", "libsqlite3-0", "sqlite3", "fio", "strace",
     "e2fsprogs", "xfsprogs", "btrfs-progs", "dosfstools", "exfatprogs", "ntfs-3g",
     "squashfs-tools", "erofs-utils", "genisoimage", "f2fs-tools", "jfsutils", "nilfs-tools",
-    "reiserfsprogs", "udftools", "dmsetup", "lvm2", "open-iscsi", "hyperv-daemons",
+    "reiserfsprogs", "udftools", "dmsetup", "lvm2", "open-iscsi", "samba", "hyperv-daemons",
 )
 # Big, and nothing that runs in a test.
 LEFT_OUT = (
@@ -27,6 +27,8 @@ LEFT_OUT = (
     "usr/lib/x86_64-linux-gnu/perl", "usr/lib/x86_64-linux-gnu/perl-base",
     "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/locale", "usr/share/perl5",
     "usr/lib/udev", "usr/lib/systemd", "usr/lib/file", "var/cache", "var/lib/apt", "var/lib/dpkg",
+    "usr/lib/python3", "usr/lib/python3.11", "usr/share/python3", "usr/bin/python3.11",
+    "usr/share/samba", "usr/libexec/samba",
 )
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "mnt", "root", "data/ext4", "data/xfs",
                 "data/btrfs")

@@ -27,6 +27,7 @@ MORE = (
     "loop", "nbd", "dm-mod", "dm-flakey", "dm-delay", "dm-snapshot", "dm-crypt", "dm-thin-pool",
     "dm-multipath", "dm-round-robin", "raid1", "minix",
     "sd_mod", "iscsi_tcp", "iscsi_target_mod", "target_core_file", "nfsd", "nfsv4",
+    "cifs", "md5", "hmac", "cmac", "sha512_generic", "gcm", "ccm", "ctr", "ghash-generic",
     "crc32_generic", "xxhash_generic", "blake2b_generic", "sha256_generic", "xts", "ecb",
     "aes_generic",
 )
