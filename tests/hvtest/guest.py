@@ -17,8 +17,8 @@ from .host import Host
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 BOOT_TIMEOUT = 120.0
-# Of guests that went down with a test; for its report.
-LAST_WORDS: list[str] = []
+_RUNNING: list[Guest] = []
+_LAST_WORDS: list[str] = []     # of guests that went down with a test
 
 
 class Guest:
@@ -59,7 +59,7 @@ class Guest:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind:
-            LAST_WORDS.append(self.describe())
+            _LAST_WORDS.append(self.describe())
         self.stop()
 
     def start(self) -> None:
@@ -69,6 +69,7 @@ class Guest:
         with log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                              stderr=log, preexec_fn=_die_with_parent)
+        _RUNNING.append(self)
         try:
             self.host = Host(self._accept(listeners["host"]))
             self.agent = Agent(self._accept(listeners["agent"]))
@@ -104,6 +105,7 @@ class Guest:
     def stop(self) -> None:
         process, self._process = self._process, None
         if process:
+            _RUNNING.remove(self)
             process.terminate()
             try:
                 process.wait(20)
@@ -172,6 +174,8 @@ class Guest:
         command = [
             str(build.qemu()), "-nodefaults", "-no-user-config", "-display", "none",
             "-accel", "tcg" + (",thread=multi" if self.smp > 1 else ""),
+            # Where it was when it was reset: all there is to see of one that said no last word.
+            "-d", "cpu_reset",
             "-smp", str(self.smp), "-m", str(self._memory),
             "-kernel", str(self.kernel.image), "-initrd", str(images.initramfs(self.kernel)),
             "-append", append,
@@ -263,13 +267,24 @@ class Guest:
             return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
 
         log = self.path / "qemu.log"
-        parts = ["-- QEMU:", tail(log.read_text(errors="replace") if log.exists() else "", 10),
-                 "-- console:", tail(self.console(), 30)]
+        # One that went down by itself said why on the console, and has booted since.
+        rebooted = hasattr(self, "agent") and len(self.agent.hellos) > 1 + self.reboots_expected
+        parts = ["-- QEMU:", tail(log.read_text(errors="replace") if log.exists() else "",
+                                  50 if rebooted else 10),
+                 "-- console:", tail(self.console(), 200 if rebooted else 30)]
         if hasattr(self, "agent"):
             parts += ["-- kernel log:", tail("\n".join(self.agent.kmsg), 20)]
         if hasattr(self, "host"):
             parts += ["-- host:", self.host.tail(20)]
         return "\n".join(parts)
+
+
+def report_to(report) -> None:
+    """Of a test: if it failed, add what all guests have said, which may tell why."""
+    if report.failed:
+        running = [guest.describe() for guest in _RUNNING]
+        report.sections += [("guest", text) for text in _LAST_WORDS + running]
+    _LAST_WORDS.clear()
 
 
 def _listen(path: Path) -> socket.socket:

@@ -15,6 +15,7 @@ pytest.register_assert_rewrite("booted", "installed", "rpms")
 
 import guest_system  # noqa: E402  pylint: disable=wrong-import-position,import-error
 import installed  # noqa: E402  pylint: disable=wrong-import-position,import-error
+from hvtest.guest import report_to  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 TOP = HERE.parents[1]
 # More boots of whole systems: only where those are asked for. What dkms does for another kernel,
@@ -38,6 +39,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.when == "call":
         item.stash[PASSED] = report.passed
+    report_to(report)
 
 
 @pytest.fixture(scope="session", params=[

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from hvtest import disks, faults, images, kernels
-from hvtest import guest as guest_module
-from hvtest.guest import Guest
+from hvtest.guest import Guest, report_to
 from hvtest.stack import OURS, STOCK, Stack
 
 
@@ -42,8 +41,6 @@ ALL = ["/root", *(f"/data/{fs}" for fs in images.FILE_SYSTEMS)]
 class Machines:
     """Boots guests with fresh disks, and sees that they end."""
 
-    all_running: list[Guest] = []       # of all instances
-
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._running: dict[Guest, Path] = {}   # and where its disks are
@@ -56,7 +53,6 @@ class Machines:
         guest = Guest(suite, live, **options)
         guest.start()
         self._running[guest] = place
-        self.all_running.append(guest)
         return guest
 
     def stop(self, *guests: Guest) -> None:
@@ -64,7 +60,6 @@ class Machines:
         tens of gigabytes."""
         for guest in guests or tuple(self._running):
             place = self._running.pop(guest)
-            self.all_running.remove(guest)
             guest.stop()
             shutil.rmtree(place)
 
@@ -179,11 +174,7 @@ def pytest_runtest_makereport(item: pytest.Item):
     report = outcome.get_result()
     if report.when == "call":
         item.stash[FAILED] = report.failed
-    if report.failed:
-        running = [guest.describe() for guest in Machines.all_running]
-        report.sections += [("guest", text) for text in guest_module.LAST_WORDS + running]
-    guest_module.LAST_WORDS.clear()
-
+    report_to(report)
 
 
 @pytest.fixture
