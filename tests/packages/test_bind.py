@@ -132,7 +132,7 @@ def guest_fixture(tmp_path):
         process.wait()
 
 
-@pytest.mark.parametrize("action", ["claim", "release"])
+@pytest.mark.parametrize("action", ["claim", "release", "unloaded"])
 def test_without_hyperv_is_silent_and_successful(guest, action):
     done = guest.run(action)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -287,15 +287,24 @@ def test_release_stops_the_distributions_service_first(guest):
     assert guest.driver() == "hv_utils"
 
 
-def test_release_after_the_module_was_unloaded(guest):
+@pytest.mark.parametrize("action", ["release", "unloaded"])
+def test_release_after_the_module_was_unloaded(guest, action):
     guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
     guest.run("claim")
     (guest.bus / "devices/vss/driver").unlink()
     for name in ("bind", "unbind"):
         (guest.bus / "drivers/hv_vss" / name).unlink()
     (guest.bus / "drivers/hv_vss").rmdir()
-    assert guest.run("release").returncode == 0
+    assert guest.run(action).returncode == 0
     assert guest.driver() == "hv_utils"
+
+
+def test_what_was_loaded_again_keeps_the_channel(guest):
+    """udev may say only then that it was unloaded."""
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    guest.run("claim")
+    assert guest.run("unloaded").returncode == 0
+    assert (guest.driver(), guest.override()) == ("hv_vss", "hv_vss")
 
 
 def test_release_loads_the_driver_that_is_missing(guest):
