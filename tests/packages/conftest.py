@@ -20,8 +20,8 @@ from hvtest.guest import report_to  # noqa: E402  pylint: disable=wrong-import-p
 TOP = HERE.parents[1]
 # More boots of whole systems: only where those are asked for. What dkms does for another kernel,
 # test_dkms.py tries without any, and the scriptlets of RPM packages, test_rpm.py.
-collect_ignore = [] if "HV_VSS_INSTALLED" in os.environ else ["test_kernel_change.py",
-                                                              "test_rpm_installed.py"]
+collect_ignore = [] if "HV_VSS_INSTALLED" in os.environ else [
+    "test_kernel_change.py", "test_rpm_installed.py", "test_without_module.py"]
 
 
 @pytest.fixture(scope="session")
@@ -48,12 +48,8 @@ def pytest_runtest_makereport(item, call):
 def life(request, tmp_path_factory, version):
     """A booted system, in the state that the last scenario left it in. Of all test files: to boot
     it, and to install into it, takes longer than most scenarios."""
-    booted_system = installed.System(request.param, tmp_path_factory.mktemp("system"), version)
-    try:
-        booted_system.start()
-        yield booted_system
-    finally:
-        booted_system.guest.stop()
+    yield from installed.life(
+        installed.System(request.param, tmp_path_factory.mktemp("system"), version))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import booted  # pylint: disable=import-error
@@ -115,3 +116,12 @@ class System:
         """What there is in the places that installations change."""
         found = self.guest.sh(f"find {PLACES} -xdev").splitlines()
         return {path for path in found if not NOT_OURS.search(path)}
+
+
+def life(system: System) -> Iterator[System]:
+    """From its first boot to its end: what a fixture of that name yields from."""
+    try:
+        system.start()
+        yield system
+    finally:
+        system.guest.stop()

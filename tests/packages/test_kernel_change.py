@@ -58,12 +58,8 @@ class TwoKernels(installed.System):
     for suite in installed.SUITES])
 def life(request, tmp_path_factory, version):
     """One system for all of this file, and for no other."""
-    system = TwoKernels(request.param, tmp_path_factory.mktemp("kernels"), version)
-    try:
-        system.start()
-        yield system
-    finally:
-        system.guest.stop()
+    yield from installed.life(
+        TwoKernels(request.param, tmp_path_factory.mktemp("kernels"), version))
 
 
 @pytest.fixture(name="system")

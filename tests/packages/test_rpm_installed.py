@@ -124,12 +124,7 @@ class RpmSystem(installed.System):
     for suite in installed.SUITES if suite != "bullseye"])
 def life(request, tmp_path_factory, version):
     """One system for all of this file, and for no other."""
-    system = RpmSystem(request.param, tmp_path_factory.mktemp("rpm"), version)
-    try:
-        system.start()
-        yield system
-    finally:
-        system.guest.stop()
+    yield from installed.life(RpmSystem(request.param, tmp_path_factory.mktemp("rpm"), version))
 
 
 @pytest.fixture(name="system")
