@@ -151,6 +151,7 @@ int backup_init(struct backup *b)
 		return -errno;
 	b->device = (struct device){
 		.path = o->device, .sysfs = o->plan.sysfs, .ops = &sysops_real,
+		.connector = "/proc/net/connector",
 	};
 	b->limits = o->freezer;
 	b->check_us = REQUESTS_CHECK_US;

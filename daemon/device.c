@@ -11,6 +11,8 @@
 #include "log.h"
 
 #define ANSWER_MS	5000	/* for the kernel's answer to a registration; it is immediate */
+#define SETTLE_MS	10000	/* for hv_utils, at most */
+#define SETTLE_STEP_MS	100
 
 static int read_answer(struct device *d, int fd, void *buf, size_t len)
 {
@@ -29,13 +31,43 @@ static int read_answer(struct device *d, int fd, void *buf, size_t len)
 	return got;
 }
 
+/*
+ * hv_utils shows its device before it can answer on it: hvutil_transport_init() calls
+ * misc_register(), then cn_add_callback(), and returns what only then becomes the pointer that the
+ * answer to a registration goes through. One that comes earlier makes the kernel oops, or use freed
+ * memory (seen on 5.10 to 7.2; the same since 4.2). The callback can be seen; after that comes
+ * nothing that waits. A kernel that no longer has it is trusted to have got so far in SETTLE_MS.
+ */
+static int settle(struct device *d, int fd)
+{
+	int64_t until = d->ops->now_us() + SETTLE_MS * 1000LL;
+	bool listed = false;
+	int ready;
+
+	for (;;) {
+		ready = d->ops->poll_in(fd, SETTLE_STEP_MS);
+		if (ready < 0)
+			return ready;
+		if (ready & (POLLERR | POLLHUP | POLLNVAL))
+			return -ENODEV;
+		/* One step more than to be listed. */
+		if (listed || d->ops->now_us() >= until)
+			return 0;
+		listed = driver_listed(d->connector);
+	}
+}
+
 static int register_base(struct device *d, int fd)
 {
 	const struct hv_vss_frame hello = { .op = HV_VSS_OP_REGISTER1 };
 	struct hv_vss_request answer = { 0 };	/* as large as anything that may come instead */
 	uint32_t version;
 	ssize_t n;
+	int err;
 
+	err = settle(d, fd);
+	if (err)
+		return err;
 	n = d->ops->write(fd, &hello, sizeof(hello));
 	if (n < 0)
 		return n;
@@ -81,10 +113,11 @@ static int register_extended(struct device *d, int fd)
 
 /**
  * device_open() - open the device and register
- * @d: with ->path, ->sysfs and ->ops; closed
+ * @d: with ->path, ->sysfs, ->connector and ->ops; closed
  *
- * The extended registration is tried first; hv_utils refuses it with EINVAL, and then the base
- * protocol is spoken.
+ * The extended registration is tried first; hv_utils refuses it with EINVAL, looking at nothing but
+ * the message, and then the base protocol is spoken: after a fraction of a second, or, where it
+ * can't be seen that hv_utils is ready, SETTLE_MS.
  * Return: 0 or a negative errno: -ENOENT, -ENODEV and the like if there is no device (now),
  *	-EBUSY if another daemon has it.
  */

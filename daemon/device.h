@@ -12,6 +12,7 @@
 struct device {
 	const char *path;
 	const char *sysfs;
+	const char *connector;
 	const struct sysops *ops;
 	struct guard *handle;		/* the open device; NULL while there is none */
 	bool extended;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <dirent.h>
 #include <limits.h>
+#include <linux/connector.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,27 @@ int driver_find(const char *sysfs, char *device, char *name)
 	if (list)
 		closedir(list);
 	return found ? 0 : -1;
+}
+
+/**
+ * driver_listed() - does hv_utils' backup service have its netlink callback?
+ * @connector: /proc/net/connector
+ * Return: false also if that can't be read.
+ */
+bool driver_listed(const char *connector)
+{
+	unsigned int idx, val;
+	char line[128];
+	bool found = false;
+	FILE *f = fopen(connector, "re");
+
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*s %u:%u", &idx, &val) == 2 && idx == CN_VSS_IDX &&
+			val == CN_VSS_VAL;
+	fclose(f);
+	return found;
 }
 
 /* Is the module there for the running kernel? */

@@ -18,6 +18,7 @@ struct driver {
 
 void driver_look(struct driver *d, const char *sysfs);
 int driver_find(const char *sysfs, char *device, char *name);
+bool driver_listed(const char *connector);
 
 /* Room that driver_find() needs. */
 #define DRIVER_NAME	32

@@ -115,6 +115,35 @@ def test_channel_is_claimed_again_after_a_new_offer(guest: Guest) -> None:
     serves(guest, OURS, OURS)
 
 
+def test_daemon_that_waits_does_not_register_too_early(guest: Guest) -> None:
+    """hv_utils shows its device before it can answer on it, and lets the kernel oops. Here it is kept
+    for some time in between: by a thread that runs only if nothing else does."""
+    utils = owner(guest)
+    guest.agent.run("insmod", "/run/hvtest/hv_vss.ko")
+    claim(guest)
+    stack = Stack(guest, OURS, OURS)
+    stack.start_daemon()
+    stack.back_up()
+    # Loaded anew, it has had no device yet.
+    guest.agent.shell("rmmod hv_utils && modprobe hv_utils")
+    guest.agent.shell(r"""
+        for d in /sys/bus/vmbus/devices/*; do
+            case $(readlink $d/driver) in */hv_vss) dev=${d##*/} ;; esac
+        done
+        hogs=
+        cd /sys/bus/vmbus/drivers
+        if [ -e ../devices/$dev/driver_override ]; then echo > ../devices/$dev/driver_override; fi
+        echo $dev > hv_vss/unbind
+        for i in 1 2 3 4; do (while :; do :; done) & hogs="$hogs $!"; done
+        chrt --idle 0 sh -c "echo $dev > %s/bind"
+        kill $hogs
+    """ % utils, timeout=120)
+    stack.wait_serving()
+    assert owner(guest) == utils
+    stack.back_up()
+    stack.stop_daemon()
+
+
 def test_module_whose_signature_is_refused(guest: Guest) -> None:
     """As with Secure Boot: the admin reads what to do, and hv_utils serves."""
     enforce = "/sys/module/module/parameters/sig_enforce"

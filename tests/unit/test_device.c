@@ -19,6 +19,11 @@
 
 #define FD	9
 
+/* Stands for /proc/net/connector. */
+static struct {
+	char path[40];
+} connector = { "/tmp/hv-vss-connector-XXXXXX" };
+
 /* The driver: what the next calls return, and what was written. */
 static struct {
 	int open_error;
@@ -30,6 +35,10 @@ static struct {
 	ssize_t length[4];		/* of the answers to reads; negative errno */
 	unsigned int reads;
 	int ready;
+	int polls;
+	int list_at;			/* the poll after which hv_utils is ready; 0: never */
+	int ready_at;			/* the poll from which on ->ready counts */
+	int64_t now;
 	int closed;
 	struct device device;
 } m;
@@ -70,24 +79,46 @@ static ssize_t fake_read(int fd, void *buf, size_t len)
 	return n;
 }
 
+static void list(const char *entries)
+{
+	FILE *f = fopen(connector.path, "w");
+
+	assert_non_null(f);
+	fprintf(f, "Name            ID\ncn_proc         1:1\nvmbus/hv_kvp    9:1\n%s", entries);
+	assert_int_equal(fclose(f), 0);
+}
+
 static int fake_poll(int fd, int timeout)
 {
-	(void)timeout;
 	assert_int_equal(fd, FD);
+	if (++m.polls == m.list_at)
+		list("vmbus/hv_vss    10:1\n");
+	if (m.polls < m.ready_at || !m.ready) {
+		m.now += timeout * 1000LL;
+		return 0;
+	}
 	return m.ready;
+}
+
+static int64_t fake_now(void)
+{
+	return m.now;
 }
 
 static const struct sysops ops = {
 	.open = fake_open, .close = fake_close, .write = fake_write, .read = fake_read,
-	.poll_in = fake_poll,
+	.poll_in = fake_poll, .now_us = fake_now,
 };
 
 static int setup(void **state)
 {
 	(void)state;
 	memset(&m, 0, sizeof(m));
-	m.device = (struct device){ .path = "/dev/test", .sysfs = "/nonexistent", .ops = &ops };
+	m.device = (struct device){
+		.path = "/dev/test", .sysfs = "/nonexistent", .connector = connector.path, .ops = &ops,
+	};
 	m.ready = POLLIN;
+	list("vmbus/hv_vss    10:1\n");
 	return 0;
 }
 
@@ -139,6 +170,50 @@ static void refusal_falls_back_on_the_same_descriptor(void **state)
 	assert_null(device_guard(&m.device));
 	assert_int_equal(m.closed, 0);
 	device_close(&m.device);
+	assert_int_equal(m.closed, 1);
+}
+
+/* Before, hv_utils would make the kernel oops. */
+static void registers_when_hv_utils_is_ready(void **state)
+{
+	(void)state;
+	list("");
+	m.list_at = 7;
+	m.ready_at = 9;
+	open_base();
+	assert_int_equal(m.hello[1].op, HV_VSS_OP_REGISTER1);
+	/* Listed at the 7th, one more, and the one for the answer. */
+	assert_int_equal(m.polls, 9);
+	assert_int_equal(m.now, 800000);
+	device_close(&m.device);
+}
+
+static void does_not_wait_for_ever_to_see_it(void **state)
+{
+	(void)state;
+	list("other/hv_vss    10:2\n");
+	m.ready_at = 101;
+	open_base();
+	assert_int_equal(m.now, 10 * 1000000LL);
+	device_close(&m.device);
+
+	setup(state);
+	m.device.connector = "/nonexistent";
+	m.ready_at = 101;
+	open_base();
+	assert_int_equal(m.now, 10 * 1000000LL);
+	device_close(&m.device);
+}
+
+static void device_that_goes_while_waited_for_is_closed(void **state)
+{
+	(void)state;
+	list("");
+	m.write_error[0] = -EINVAL;
+	m.ready = POLLHUP;
+	m.ready_at = 3;
+	assert_int_equal(device_open(&m.device), -ENODEV);
+	assert_int_equal(m.writes, 1);
 	assert_int_equal(m.closed, 1);
 }
 
@@ -327,11 +402,28 @@ static void driver_is_found_in_sysfs(void **state)
 	assert_int_equal(system(cmd), 0);
 }
 
+static int make_connector(void **state)
+{
+	int fd = mkstemp(connector.path);
+
+	(void)state;
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_connector(void **state)
+{
+	(void)state;
+	return unlink(connector.path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(extended_registration_asks_for_all, setup),
 		cmocka_unit_test_setup(refusal_falls_back_on_the_same_descriptor, setup),
+		cmocka_unit_test_setup(registers_when_hv_utils_is_ready, setup),
+		cmocka_unit_test_setup(does_not_wait_for_ever_to_see_it, setup),
+		cmocka_unit_test_setup(device_that_goes_while_waited_for_is_closed, setup),
 		cmocka_unit_test_setup(other_refusals_close, setup),
 		cmocka_unit_test_setup(bad_registration_answers_are_refused, setup),
 		cmocka_unit_test_setup(base_request_has_an_operation_only, setup),
@@ -343,5 +435,5 @@ int main(void)
 		cmocka_unit_test_setup(driver_is_found_in_sysfs, setup),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_connector, remove_connector);
 }
