@@ -115,7 +115,8 @@ static int setup(void **state)
 	(void)state;
 	memset(&m, 0, sizeof(m));
 	m.device = (struct device){
-		.path = "/dev/test", .sysfs = "/nonexistent", .connector = connector.path, .ops = &ops,
+		.path = "/dev/test", .sysfs = "/nonexistent", .connector = connector.path,
+		.ops = &ops,
 	};
 	m.ready = POLLIN;
 	list("vmbus/hv_vss    10:1\n");
