@@ -8,8 +8,11 @@ is not set. What came of it is in PACKAGES.md; what a purge leaves on the disk, 
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+import readme
 from booted import OURS, THEIRS
 from hvtest import host
 from installed import KVP
@@ -28,6 +31,26 @@ def test_fresh_install_on_the_running_system(system):
     assert system.guest.driver() == "hv_utils"
     # The module's package comes along: it is recommended.
     system.guest.apt("install", f"hv-vss-daemon={OLD}", f"hv-vss-dkms={OLD}")
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_commands_of_the_readme(system):
+    guest = system.guest
+    looks, asks = readme.block("In the guest:"), readme.inline("Troubleshooting")
+    assert len(looks) == 3 and len(asks) >= 6, (looks, asks)
+    for command in looks + asks:
+        done = guest.run_sh(command)
+        # A service that runs only when needed is not active, and systemctl says so with 3.
+        assert done.status in ((0, 3) if command.startswith("systemctl status") else (0,)), done
+        assert done.out, done
+    option = re.fullmatch(r'HV_VSS_OPTIONS="(.*)"', readme.block("`systemctl restart")[0]).group(1)
+    guest.sh(f"hv-vss-daemon --list {option}")
+    restart = re.search(r"`(systemctl restart [a-z-]+)`", readme.TEXT).group(1)
+    guest.sh(f"echo 'HV_VSS_OPTIONS=\"{option}\"' >> /etc/default/hv-vss-daemon; {restart}")
+    running = guest.sh("tr '\\0' ' ' < /proc/$(systemctl show -p MainPID --value "
+                       "hv-vss-daemon)/cmdline")
+    assert running.strip() == f"{OURS} {option}"
+    guest.sh(f"sed -i '$d' /etc/default/hv-vss-daemon; {restart}")
     system.backs_up(OURS, "hv_vss")
 
 

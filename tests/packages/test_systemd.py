@@ -92,7 +92,9 @@ def test_killed_while_frozen(system, driver, whom):
     assert seconds < LIMIT[driver]
     assert thaw != host.OK
     until(lambda: main_pid(guest) not in ("0", pid), 30, "the unit is back", interval=0.2)
-    until(lambda: guest.sh(f"cat {CALLS}").splitlines() == ["freeze ", "thaw failed"], 30,
+    # Who calls it is killed as well: if that is in the midst of a call, it is called again.
+    until(lambda: guest.sh(f"cat {CALLS}").splitlines() in (
+        ["freeze ", "thaw failed"], ["freeze ", "thaw failed", "thaw failed"]), 30,
           "the hook is called with thaw", interval=0.2)
     system.backs_up(OURS, driver)
     if driver == "hv_utils":
