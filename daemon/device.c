@@ -35,8 +35,9 @@ static int read_answer(struct device *d, int fd, void *buf, size_t len)
  * hv_utils shows its device before it can answer on it: hvutil_transport_init() calls
  * misc_register(), then cn_add_callback(), and returns what only then becomes the pointer that the
  * answer to a registration goes through. One that comes earlier makes the kernel oops, or use freed
- * memory (seen on 5.10 to 7.2; the same since 4.2). The callback can be seen; after that comes
- * nothing that waits. A kernel that no longer has it is trusted to have got so far in SETTLE_MS.
+ * memory (seen on 5.10 to 7.2; read in those of EL 7.8, EL 8.10, EL 9.6 and 7.1). The callback can
+ * be seen; after that comes nothing that waits. A kernel that no longer has it is trusted to have
+ * got so far in SETTLE_MS.
  */
 static int settle(struct device *d, int fd)
 {
@@ -115,9 +116,9 @@ static int register_extended(struct device *d, int fd)
  * device_open() - open the device and register
  * @d: with ->path, ->sysfs, ->connector and ->ops; closed
  *
- * The extended registration is tried first; hv_utils refuses it with EINVAL, looking at nothing but
- * the message, and then the base protocol is spoken: after a fraction of a second, or, where it
- * can't be seen that hv_utils is ready, SETTLE_MS.
+ * The extended registration is tried first; hv_utils refuses it with EINVAL, for which it needs
+ * nothing that may not be there yet. Then the base protocol is spoken: after a fraction of a second,
+ * or, where it can't be seen that hv_utils is ready, SETTLE_MS. Blocks for so long.
  * Return: 0 or a negative errno: -ENOENT, -ENODEV and the like if there is no device (now),
  *	-EBUSY if another daemon has it.
  */
