@@ -117,8 +117,8 @@ static int register_extended(struct device *d, int fd)
  * @d: with ->path, ->sysfs, ->connector and ->ops; closed
  *
  * The extended registration is tried first; hv_utils refuses it with EINVAL, for which it needs
- * nothing that may not be there yet. Then the base protocol is spoken: after a fraction of a second,
- * or, where it can't be seen that hv_utils is ready, SETTLE_MS. Blocks for so long.
+ * nothing that may not be there yet. Then the base protocol is spoken: after a fraction of a
+ * second, or, where it can't be seen that hv_utils is ready, SETTLE_MS. Blocks for so long.
  * Return: 0 or a negative errno: -ENOENT, -ENODEV and the like if there is no device (now),
  *	-EBUSY if another daemon has it.
  */
