@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ring <-> packets. The one place that talks to VMBus.
+ * Ring <-> packets. The only place that talks to VMBus.
  *
- * The interrupt only queues a work; that work, alone on an ordered queue, sends what could not be
- * sent before and then receives, one packet at a time, until the ring is empty; after some of them
- * it queues itself anew, because the owner's clocks use the queue as well. As long as an
- * answer waits for room in the host's ring nothing more is received: so two packet buffers, one
- * being received and one held while the daemon works on it, are all that is ever needed.
+ * The interrupt only queues a work, the pump. The pump runs on an ordered queue. It sends pending
+ * answers, and then receives one packet at a time until the ring is empty. After some packets it
+ * queues itself again, because the owner's timers use the same queue. While an answer waits for
+ * room in the host's ring, nothing is received. So two packet buffers are enough: one being
+ * received, and one held while the daemon works on it.
  */
 #ifndef _HV_VSS_CHANNEL_H
 #define _HV_VSS_CHANNEL_H
@@ -16,19 +16,20 @@
 #include "ic.h"
 
 struct hv_vss_buffer {
-	u8 *raw;			/* vmalloc'ed, as large as the ring */
+	u8 *raw;			/* vmalloc'ed, as large as the largest ring */
 	struct hv_vss_ic_packet pkt;	/* points into raw */
-	bool answer;			/* is an answer that is yet to be sent */
+	bool answer;			/* an answer that was not sent yet */
 };
 
 struct hv_vss_channel {
 	struct vmbus_channel *vmbus;
 	struct workqueue_struct *wq;
 	struct delayed_work pump;
-	bool open;			/* probe, remove, suspend, resume: one at a time */
-	bool running;			/* the owner's lock */
-	struct hv_vss_buffer *rx;	/* the packet being handled; the owner's lock */
-	struct hv_vss_buffer *held;	/* the outstanding request; the owner's lock */
+	bool open;			/* changed by probe, remove, suspend, resume only */
+	u32 answer_max;			/* bytes; likewise */
+	bool running;			/* under the owner's lock */
+	struct hv_vss_buffer *rx;	/* the packet being handled; likewise */
+	struct hv_vss_buffer *held;	/* the outstanding request; likewise */
 	struct hv_vss_buffer buffers[2];
 };
 
@@ -39,10 +40,10 @@ int hv_vss_channel_open(struct hv_vss_channel *ch);
 void hv_vss_channel_close(struct hv_vss_channel *ch);
 
 enum hv_vss_received {
-	HV_VSS_EMPTY,		/* nothing left, the next interrupt will tell */
+	HV_VSS_EMPTY,		/* nothing left; the next interrupt tells of more */
 	HV_VSS_PACKET,		/* an in-band packet is in ch->rx */
 	HV_VSS_NOT_INBAND,	/* a packet of another type was dropped */
-	HV_VSS_GARBAGE,		/* the ring made no sense and was emptied */
+	HV_VSS_GARBAGE,		/* impossible lengths in the ring; it was emptied */
 };
 
 enum hv_vss_received hv_vss_channel_receive(struct hv_vss_channel *ch);

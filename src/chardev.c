@@ -9,11 +9,12 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "chardev.h"
-#include "compat.h"
+#include "compat/compat.h"
 #include "engine.h"
+#include "params.h"
 #include "service.h"
 
-/* What belongs to an open file. Outlives the service if it must. */
+/* State of an open file. It may outlive the service. */
 struct hv_vss_file {
 	struct hv_vss_device *hvs;
 	struct mutex read_lock;		/* one reader at a time; covers @message */
@@ -26,17 +27,20 @@ struct hv_vss_file {
 
 static int hv_vss_open(struct inode *inode, struct file *file)
 {
-	/* The misc class holds its lock, so the device can't go before we have a reference. */
+	/* The misc class holds its lock, so the device stays until we have a reference. */
 	struct hv_vss_device *hvs = container_of(file->private_data, struct hv_vss_device, misc);
 	struct hv_vss_file *f;
 	int ret = 0;
 
+	/* A container may have a node, but its root must not be able to tell the host "frozen". */
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	f = kzalloc(sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return -ENOMEM;
 	mutex_init(&f->read_lock);
 	mutex_lock(&hvs->lock);
-	/* One that died, but can't close yet, need not be waited for. */
+	/* Don't wait for a daemon that has died but can't close yet. */
 	if (hvs->owner && hv_vss_service_gone(hvs))
 		hv_vss_service_closed(hvs);
 	if (hvs->dead)
@@ -69,7 +73,7 @@ static int hv_vss_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Removed, or taken over by another daemon because ours died. */
+/* The device was removed, or this daemon died and another one has taken over. */
 static bool cut_off(const struct hv_vss_file *f)
 {
 	return READ_ONCE(f->hvs->dead) || READ_ONCE(f->hvs->owner) != f;
@@ -111,7 +115,7 @@ static size_t put_request(struct hv_vss_file *f)
 	return len;
 }
 
-/* The next message for the daemon, into f->message. Returns its length, or 0 if there is none. */
+/* Put the next message for the daemon into f->message. Returns its length, or 0 for none. */
 static size_t next_message(struct hv_vss_file *f, unsigned int *bit)
 {
 	struct hv_vss_device *hvs = f->hvs;
@@ -134,8 +138,8 @@ static size_t next_message(struct hv_vss_file *f, unsigned int *bit)
 }
 
 /*
- * One attempt at a message. The copy to the daemon may fault and wait for anything, so it is made
- * without the device's lock; if the message was overtaken meanwhile, the daemon never gets it.
+ * Try to read one message. The copy to the daemon may fault and wait for anything, so it is made
+ * without the device's lock. If the mail has changed meanwhile, the copy does not count.
  */
 static ssize_t read_once(struct hv_vss_file *f, char __user *buf, size_t count)
 {
@@ -190,7 +194,7 @@ static ssize_t hv_vss_read(struct file *file, char __user *buf, size_t count, lo
 		return -ERESTARTSYS;
 	for (;;) {
 		ret = read_once(f, buf, count);
-		/* Overtaken rather than empty: look again, also without waiting. */
+		/* The mail has changed: there may be another message, so try again at once. */
 		if (ret != -EAGAIN || (!wait && !readable(f)))
 			break;
 		if (wait_event_interruptible(f->hvs->readers, readable(f))) {
@@ -202,10 +206,11 @@ static ssize_t hv_vss_read(struct file *file, char __user *buf, size_t count, lo
 	return ret;
 }
 
-/* The first write says who is there. */
+/* The first write registers the daemon. */
 static int register_daemon(struct hv_vss_device *hvs, const struct hv_vss_frame *frame)
 {
-	const u32 ours = HV_VSS_FEAT_CANCEL | HV_VSS_FEAT_GUARD | HV_VSS_FEAT_LUNS;
+	const u32 ours = HV_VSS_FEAT_CANCEL | HV_VSS_FEAT_GUARD | HV_VSS_FEAT_LUNS |
+			 HV_VSS_FEAT_LIMITS | HV_VSS_FEAT_THAW;
 
 	switch (frame->op) {
 	case HV_VSS_OP_REGISTER1:
@@ -267,8 +272,6 @@ typedef int guard_fn(struct hv_vss_device *hvs, const struct hv_vss_guard *req);
 static guard_fn *guard_call(unsigned int cmd)
 {
 	switch (cmd) {
-	case HV_VSS_IOC_ARM:
-		return hv_vss_service_arm;
 	case HV_VSS_IOC_FROZEN:
 		return hv_vss_service_frozen;
 	case HV_VSS_IOC_THAWING:
@@ -280,29 +283,67 @@ static guard_fn *guard_call(unsigned int cmd)
 	}
 }
 
-static long hv_vss_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long ioctl_limits(struct hv_vss_file *f, void __user *arg)
 {
-	struct hv_vss_file *f = file->private_data;
-	guard_fn *call = guard_call(cmd);
-	struct hv_vss_guard req;
+	struct hv_vss_limits limits;
 	long ret;
 
-	if (!call)
-		return -ENOTTY;
-	if (cmd == HV_VSS_IOC_ARM && !capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	if (copy_from_user(&req, (void __user *)arg, sizeof(req)))
+	if (copy_from_user(&limits, arg, sizeof(limits)))
 		return -EFAULT;
-	if (req.reserved)
-		return -EINVAL;
 	mutex_lock(&f->hvs->lock);
-	ret = f->hvs->owner == f ? call(f->hvs, &req) : -ENODEV;
+	ret = f->hvs->owner == f ? hv_vss_service_limits(f->hvs, &limits) : -ENODEV;
 	mutex_unlock(&f->hvs->lock);
+	if (!ret && copy_to_user(arg, &limits, sizeof(limits)))
+		return -EFAULT;
 	return ret;
 }
 
+static long ioctl_guard(struct hv_vss_file *f, unsigned int cmd, void __user *arg)
+{
+	struct hv_vss_guard_thaw *thaw = NULL;
+	guard_fn *call = guard_call(cmd);
+	struct guard_entry *e = NULL;
+	struct hv_vss_guard req;
+	long ret;
+
+	if (copy_from_user(&req, arg, sizeof(req)))
+		return -EFAULT;
+	if (req.reserved)
+		return -EINVAL;
+	/* Without the lock, which close and deadlines need: allocating may take long. */
+	if (cmd == HV_VSS_IOC_ARM)
+		e = hv_vss_guard_prepare(f->hvs->guard, req.fd, req.cookie);
+	mutex_lock(&f->hvs->lock);
+	if (f->hvs->owner != f)
+		ret = -ENODEV;
+	else if (e)
+		ret = hv_vss_service_arm(f->hvs, &req, &e);
+	else if (call)
+		ret = call(f->hvs, &req);
+	else
+		ret = hv_vss_service_thaw(f->hvs, &req, &thaw);
+	mutex_unlock(&f->hvs->lock);
+	hv_vss_guard_unprepare(e);
+	/* Without the lock: this waits for a file system. */
+	return thaw ? hv_vss_guard_thaw_wait(thaw) : ret;
+}
+
+static long hv_vss_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct hv_vss_file *f = file->private_data;
+
+	/* An open descriptor that was passed on must not give the right to freeze. */
+	if (cmd == HV_VSS_IOC_ARM && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (cmd == HV_VSS_IOC_LIMITS)
+		return ioctl_limits(f, (void __user *)arg);
+	if (cmd != HV_VSS_IOC_ARM && cmd != HV_VSS_IOC_THAW && !guard_call(cmd))
+		return -ENOTTY;
+	return ioctl_guard(f, cmd, (void __user *)arg);
+}
+
 #ifdef CONFIG_COMPAT
-/* The structure is the same, only the pointer has to be widened. */
+/* The structure is the same; only the pointer has to be converted. */
 static long hv_vss_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return hv_vss_ioctl(file, cmd, (unsigned long)compat_ptr(arg));
@@ -324,7 +365,7 @@ static const struct file_operations hv_vss_fops = {
 };
 
 /**
- * hv_vss_chardev_register() - let a daemon come
+ * hv_vss_chardev_register() - create the device, so that a daemon can open it
  * @hvs: with an open channel
  *
  * Context: process. Return: 0 or a negative error.
@@ -345,10 +386,10 @@ int hv_vss_chardev_register(struct hv_vss_device *hvs)
 }
 
 /**
- * hv_vss_chardev_unregister() - let no daemon come any more
+ * hv_vss_chardev_unregister() - remove the device
  * @hvs: registered
  *
- * The name is free when this returns. A file that is open stays so, see hv_vss_device.dead.
+ * The name is free when this returns. An open file stays open, see hv_vss_device.dead.
  *
  * Context: process.
  */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One VSS device of the VMBus, from probe until the last of {driver, open file} lets go of it.
+ * One VSS device of the VMBus. It lives from probe until driver and open file have dropped it.
  *
- * Locking. hv_vss_device.lock (a mutex) covers every field that is not said to be otherwise. Under
- * it nothing waits for user space, a file system or the host, except for memory with GFP_NOIO.
+ * Locking. hv_vss_device.lock (a mutex) covers every field unless its comment says otherwise. While
+ * it is held nothing waits for user space, a file system, the host or memory.
  * Order: misc_mtx (of the misc class) -> file.read_lock -> device.lock -> guard.lock.
- * The interrupt takes no lock of ours; it only queues the pump.
+ * The interrupt takes none of our locks; it only queues the pump.
  */
 #ifndef _HV_VSS_DEVICE_H
 #define _HV_VSS_DEVICE_H
@@ -36,14 +36,14 @@ enum hv_vss_count {
 	HV_VSS_N_FREEZE_FAILED,
 	HV_VSS_N_THAW_FAILED,
 	HV_VSS_N_OTHER_FAILED,
-	HV_VSS_N_BUSY,			/* of the failed: because another was outstanding */
-	HV_VSS_N_TIMEOUT,		/* of the failed: because the daemon took too long */
-	HV_VSS_N_MALFORMED,		/* packets too short for what they claim to be */
-	HV_VSS_N_FOREIGN,		/* of a message or packet type that is not ours */
-	HV_VSS_N_GARBAGE,		/* times the ring made no sense and was emptied */
+	HV_VSS_N_BUSY,			/* failed because another one was outstanding */
+	HV_VSS_N_TIMEOUT,		/* failed because the daemon took too long */
+	HV_VSS_N_MALFORMED,		/* packets too short for their type */
+	HV_VSS_N_FOREIGN,		/* packets or messages of another type */
+	HV_VSS_N_GARBAGE,		/* times the ring was emptied, see HV_VSS_GARBAGE */
 	HV_VSS_N_SEND_RETRY,		/* times an answer had to wait for room in the ring */
-	HV_VSS_N_STALE,			/* writes of the daemon that answered nothing */
-	HV_VSS_N_BROKEN,		/* freezes that ended before the host asked */
+	HV_VSS_N_STALE,			/* writes of the daemon to no outstanding request */
+	HV_VSS_N_BROKEN,		/* freezes that ended before the host's THAW */
 	HV_VSS_COUNTS
 };
 
@@ -53,7 +53,16 @@ enum hv_vss_daemon {
 	HV_VSS_DAEMON_EXTENDED,
 };
 
-/* What a read() can return, in the order of their delivery; bits of hv_vss_device.mail. */
+/* Is the channel open, and if not, why? The table of names in sysfs.c is in the same order. */
+enum hv_vss_link {
+	HV_VSS_LINK_CLOSED,		/* not tried yet */
+	HV_VSS_LINK_OPEN,
+	HV_VSS_LINK_NO_MEMORY,
+	HV_VSS_LINK_REFUSED,		/* by the host */
+	HV_VSS_LINK_NO_DEVICE,		/* /dev/vmbus/hv_vss could not be created */
+};
+
+/* What a read() can return, in the order of delivery; bits of hv_vss_device.mail. */
 #define HV_VSS_MAIL_HELLO	0x1	/* the answer to the registration */
 #define HV_VSS_MAIL_CANCEL	0x2
 #define HV_VSS_MAIL_REQUEST	0x4
@@ -64,15 +73,21 @@ struct hv_vss_device {
 	struct hv_vss_channel channel;
 	struct miscdevice misc;
 	struct notifier_block pm;
-	bool dead;			/* removed: only closing is left to do */
-	bool suspending;		/* no request is taken any more */
+	bool dead;			/* removed; an open file can only be closed */
+	bool suspending;		/* requests are refused */
+	enum hv_vss_link link;
+
+	/* for probe, remove, suspend, resume and retry, which never run at the same time */
+	struct delayed_work retry;	/* opens the channel */
+	unsigned int retry_ms;		/* until the next retry */
+	bool shown;			/* @misc is registered */
 
 	/* the transaction */
 	enum hv_vss_state state;
 	u8 op;				/* of the outstanding request */
 	u32 arg;
 	u32 cookie;			/* of the outstanding or last forwarded request */
-	bool own;			/* no answer is due, it is a THAW of our own */
+	bool own;			/* it is a THAW of our own: the host waits for no answer */
 	bool delivered;			/* the daemon has read it */
 	unsigned long deadline;		/* jiffies */
 	struct delayed_work timeout;
@@ -82,12 +97,14 @@ struct hv_vss_device {
 	u32 freeze_cookie;
 	bool hold_counting;
 	unsigned long hold_deadline;	/* jiffies */
+	u32 hold_ms;			/* the limit it was computed from */
+	struct hv_vss_limits limits;	/* set by the daemon; zero: not set */
 	struct delayed_work hold;
 	struct delayed_work watch;
 	struct hv_vss_guard_set *guard;
 
 	/* the daemon */
-	void *owner;			/* the open file that serves, or NULL */
+	void *owner;			/* the daemon's open file, or NULL */
 	struct pid *daemon_pid;		/* its process */
 	enum hv_vss_daemon daemon;
 	u32 features;
@@ -96,7 +113,7 @@ struct hv_vss_device {
 	struct hv_vss_frame cancel;
 	wait_queue_head_t readers;
 
-	/* for the eyes */
+	/* for sysfs and the log */
 	struct hv_vss_ic_versions versions;
 	bool negotiated;
 	u64 counts[HV_VSS_COUNTS];

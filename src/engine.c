@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Carries out what the state table says. */
+/* Carries out what the state table says. See engine.h. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
-#include "compat.h"
+#include "compat/compat.h"
 #include "engine.h"
-#include "service.h"
-
-/* How often a freeze is looked at: is it whole, is the daemon alive? */
-#define WATCH_MS	100
+#include "params.h"
 
 /**
  * hv_vss_guarded() - can the kernel thaw what this daemon froze?
@@ -25,10 +22,22 @@ bool hv_vss_guarded(const struct hv_vss_device *hvs)
 }
 
 /**
- * hv_vss_op_index() - which counters an operation has
+ * hv_vss_event() - an event with the daemon that is registered
+ * @hvs: the device
+ * @bare: the event without the guard, HV_VSS_EV_..._BARE
+ *
+ * Context: lock held. Return: @bare or, with the guard, the event of the same name with _GUARDED.
+ */
+enum hv_vss_event hv_vss_event(const struct hv_vss_device *hvs, enum hv_vss_event bare)
+{
+	return bare + hv_vss_guarded(hvs);
+}
+
+/**
+ * hv_vss_op_index() - the counters of an operation
  * @op: of a request
  *
- * Return: the counter of its requests; those of its answers have the same order.
+ * Return: the counter of its requests; the counters of its answers are in the same order.
  */
 enum hv_vss_count hv_vss_op_index(u8 op)
 {
@@ -52,7 +61,7 @@ static const char *op_name(u8 op)
 }
 
 /**
- * hv_vss_complain() - something went wrong that an admin should know
+ * hv_vss_complain() - log a problem that an admin should know
  * @hvs: the device; keeps the text for sysfs
  * @fmt: as for printk(), without newline
  */
@@ -69,8 +78,8 @@ void hv_vss_complain(struct hv_vss_device *hvs, const char *fmt, ...)
 /**
  * hv_vss_answer() - answer a request
  * @hvs: the device
- * @b: the request, becomes the answer
- * @op: to count it as
+ * @b: the request; becomes the answer
+ * @op: whose counter is to be incremented
  * @status: HV_VSS_S_OK or an error
  *
  * Sent at once, or by the pump when the host's ring has room again.
@@ -131,6 +140,8 @@ static void hand_over(struct hv_vss_device *hvs, u8 op, u32 arg, bool own)
 		hvs->hold_counting = false;
 	}
 	timer_start(hvs, &hvs->timeout, &hvs->deadline, timeout_ms(op));
+	/* A daemon that dies before its first ARM must be noticed, too. */
+	queue_delayed_work(hvs->channel.wq, &hvs->watch, msecs_to_jiffies(HV_VSS_WATCH_MS));
 	hv_vss_mail(hvs, HV_VSS_MAIL_REQUEST, 0);
 }
 
@@ -170,14 +181,15 @@ static void finish(struct hv_vss_device *hvs, u32 status)
 }
 
 /**
- * hv_vss_hold_start() - from now on nothing is frozen for longer than the limit
+ * hv_vss_hold_start() - start the timer that limits how long anything stays frozen
  * @hvs: the device
+ * @ms: the limit that the daemon set with HV_VSS_IOC_LIMITS; 0: use that of the module
  */
-void hv_vss_hold_start(struct hv_vss_device *hvs)
+void hv_vss_hold_start(struct hv_vss_device *hvs, u32 ms)
 {
+	hvs->hold_ms = ms ? ms : READ_ONCE(hv_vss_hold_timeout_ms);
 	hvs->hold_counting = true;
-	timer_start(hvs, &hvs->hold, &hvs->hold_deadline, READ_ONCE(hv_vss_hold_timeout_ms));
-	queue_delayed_work(hvs->channel.wq, &hvs->watch, msecs_to_jiffies(WATCH_MS));
+	timer_start(hvs, &hvs->hold, &hvs->hold_deadline, hvs->hold_ms);
 }
 
 static void tell_cancel(struct hv_vss_device *hvs, enum hv_vss_state old,
@@ -187,7 +199,7 @@ static void tell_cancel(struct hv_vss_device *hvs, enum hv_vss_state old,
 		cancel(hvs, reason, hvs->freeze_cookie);
 	else if (hvs->delivered)
 		cancel(hvs, reason, hvs->cookie);
-	/* What was never read is taken back silently. */
+	/* A request that the daemon has not read is cancelled without a message. */
 }
 
 static void forward(struct hv_vss_device *hvs, const struct hv_vss_ic_request *req)
@@ -199,11 +211,11 @@ static void forward(struct hv_vss_device *hvs, const struct hv_vss_ic_request *r
 }
 
 /**
- * hv_vss_do() - something happened
+ * hv_vss_do() - handle an event
  * @hvs: the device
- * @ev: what
+ * @ev: the event
  * @req: the request in channel.rx, if it is one; else NULL
- * @reason: to tell the daemon, should that be called for
+ * @reason: to tell the daemon, if the table says so
  *
  * Return: what was done, HV_VSS_DO_*.
  */
@@ -224,7 +236,7 @@ unsigned int hv_vss_do(struct hv_vss_device *hvs, enum hv_vss_event ev,
 	if (step.actions & (HV_VSS_DO_SUCCEED | HV_VSS_DO_END))
 		finish(hvs, HV_VSS_S_OK);
 	if (step.actions & HV_VSS_DO_HOLD)
-		hv_vss_hold_start(hvs);
+		hv_vss_hold_start(hvs, hvs->limits.hold_ms);
 	if (step.actions & HV_VSS_DO_REJECT)
 		hv_vss_answer(hvs, hvs->channel.rx, req->op, HV_VSS_E_FAIL);
 	if (step.actions & HV_VSS_DO_FORWARD)
@@ -235,9 +247,9 @@ unsigned int hv_vss_do(struct hv_vss_device *hvs, enum hv_vss_event ev,
 }
 
 /**
- * hv_vss_end_freeze() - the freeze, if there is one, is no longer what the host was promised
+ * hv_vss_end_freeze() - handle an event that breaks the freeze, if there is one
  * @hvs: the device
- * @ev: why
+ * @ev: the event
  * @reason: to tell the daemon
  */
 void hv_vss_end_freeze(struct hv_vss_device *hvs, enum hv_vss_event ev,
@@ -249,17 +261,25 @@ void hv_vss_end_freeze(struct hv_vss_device *hvs, enum hv_vss_event ev,
 }
 
 /**
- * hv_vss_check_freeze() - end a freeze of which somebody else has thawed a part
+ * hv_vss_check_freeze() - end the freeze if another process thawed a part of it, or one failed
  * @hvs: the device
  */
 void hv_vss_check_freeze(struct hv_vss_device *hvs)
 {
+	enum hv_vss_guard_break how;
 	char who[64];
 
-	if (hvs->state != HV_VSS_FROZEN || hv_vss_guard_intact(hvs->guard, who, sizeof(who)))
+	if (hvs->state != HV_VSS_FROZEN)
 		return;
-	hv_vss_complain(hvs, "somebody else has thawed %s: the backup is broken", who);
-	hv_vss_end_freeze(hvs, HV_VSS_EV_BREAK, HV_VSS_CANCEL_FOREIGN_THAW);
+	how = hv_vss_guard_broken(hvs->guard, who, sizeof(who));
+	if (how == HV_VSS_GUARD_FAILED) {
+		hv_vss_complain(hvs, "%s met an error while frozen: the backup is broken", who);
+		hv_vss_end_freeze(hvs, HV_VSS_EV_BREAK, HV_VSS_CANCEL_READONLY);
+	} else if (how) {
+		hv_vss_complain(hvs, "%s was thawed by another process: the backup is broken",
+				who);
+		hv_vss_end_freeze(hvs, HV_VSS_EV_BREAK, HV_VSS_CANCEL_FOREIGN_THAW);
+	}
 }
 
 static void timeout_work(struct work_struct *work)
@@ -278,7 +298,7 @@ static void timeout_work(struct work_struct *work)
 	default:
 		goto out;
 	}
-	/* Begun anew while we waited for the lock. */
+	/* The timer was restarted while we waited for the lock. */
 	if (time_before(jiffies, hvs->deadline))
 		goto out;
 	hvs->counts[HV_VSS_N_TIMEOUT]++;
@@ -303,56 +323,33 @@ static void hold_work(struct work_struct *work)
 	if (!hvs->hold_counting || time_before(jiffies, hvs->hold_deadline))
 		goto out;
 	hvs->hold_counting = false;
+	/* A daemon that begins again flushes first, with nothing frozen. */
+	if (hvs->state == HV_VSS_FREEZE && hv_vss_guard_none(hvs->guard))
+		goto out;
 	if (freeze_under_way(hvs))
-		hv_vss_complain(hvs, "frozen for %u ms, which is the limit",
-				READ_ONCE(hv_vss_hold_timeout_ms));
-	hv_vss_end_freeze(hvs, hv_vss_guarded(hvs) ? HV_VSS_EV_HOLD_GUARDED :
-			  HV_VSS_EV_HOLD_BARE, HV_VSS_CANCEL_HOLD);
+		hv_vss_complain(hvs, "frozen for %u ms, which is the limit", hvs->hold_ms);
+	hv_vss_end_freeze(hvs, hv_vss_event(hvs, HV_VSS_EV_HOLD_BARE), HV_VSS_CANCEL_HOLD);
 out:
 	mutex_unlock(&hvs->lock);
 }
 
-/* A daemon that died may leave a thread behind that keeps the file open, stuck in its FIFREEZE. */
-static void check_daemon(struct hv_vss_device *hvs)
-{
-	if (!hvs->owner || !hv_vss_service_gone(hvs))
-		return;
-	hv_vss_complain(hvs, "the daemon died, but something keeps its device open");
-	hv_vss_service_closed(hvs);
-}
-
-static void watch_work(struct work_struct *work)
-{
-	struct hv_vss_device *hvs = container_of(to_delayed_work(work), struct hv_vss_device,
-						 watch);
-
-	mutex_lock(&hvs->lock);
-	hv_vss_check_freeze(hvs);
-	if (freeze_under_way(hvs))
-		check_daemon(hvs);
-	if (freeze_under_way(hvs) && !hvs->dead)
-		queue_delayed_work(hvs->channel.wq, &hvs->watch, msecs_to_jiffies(WATCH_MS));
-	mutex_unlock(&hvs->lock);
-}
-
 /**
- * hv_vss_engine_init() - a device without daemon
+ * hv_vss_engine_init() - initialise a device without daemon
  * @hvs: zeroed
  *
- * Context: process; nobody else knows @hvs yet.
+ * Context: process; @hvs is not shared yet.
  */
 void hv_vss_engine_init(struct hv_vss_device *hvs)
 {
 	hvs->state = HV_VSS_DETACHED;
 	INIT_DELAYED_WORK(&hvs->timeout, timeout_work);
 	INIT_DELAYED_WORK(&hvs->hold, hold_work);
-	INIT_DELAYED_WORK(&hvs->watch, watch_work);
 	init_waitqueue_head(&hvs->readers);
 }
 
 /**
- * hv_vss_engine_stop() - stop the clocks
- * @hvs: dead, so that nothing starts them again
+ * hv_vss_engine_stop() - stop the timers
+ * @hvs: dead, so that nothing restarts them
  *
  * Context: process, without the lock.
  */
@@ -364,12 +361,11 @@ void hv_vss_engine_stop(struct hv_vss_device *hvs)
 }
 
 /**
- * hv_vss_reset() - whatever is outstanding or frozen ends now
- * @hvs: any state
- * @reason: told to the daemon
+ * hv_vss_reset() - end what is outstanding or frozen
+ * @hvs: in any state
+ * @reason: to tell the daemon
  */
 void hv_vss_reset(struct hv_vss_device *hvs, enum hv_vss_cancel reason)
 {
-	hv_vss_end_freeze(hvs, hv_vss_guarded(hvs) ? HV_VSS_EV_RESET_GUARDED :
-			  HV_VSS_EV_RESET_BARE, reason);
+	hv_vss_end_freeze(hvs, hv_vss_event(hvs, HV_VSS_EV_RESET_BARE), reason);
 }

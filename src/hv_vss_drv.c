@@ -5,95 +5,32 @@
 #include <linux/hyperv.h>
 #include <linux/init.h>
 #include <linux/module.h>
-#include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
 #include "chardev.h"
-#include "compat.h"
+#include "compat/compat.h"
 #include "engine.h"
 #include "requests.h"
+#include "service.h"
 #include "sysfs.h"
 
-/* VERSION_WIN8_1. Older hosts can't do it, and ignore being told that no version suits us. */
-#define VMBUS_VERSION_MIN	(3 << 16)
-
-/* How long suspending waits for what was frozen to be thawed; it goes on by itself after that. */
+/* How long suspend waits for thaws; thawing continues after that. */
 #define SUSPEND_WAIT_MS		1000
 
-#define TIMEOUT_MIN_MS		10
-#define TIMEOUT_MAX_MS		(24 * 60 * 60 * 1000)
-
-unsigned int hv_vss_freeze_timeout_ms = 15 * 60 * 1000;
-unsigned int hv_vss_thaw_timeout_ms = 30 * 1000;
-unsigned int hv_vss_check_timeout_ms = 30 * 1000;
-unsigned int hv_vss_hold_timeout_ms = 60 * 1000;
-
-static int timeout_set(const char *val, const struct kernel_param *kp)
-{
-	unsigned int ms;
-	int ret = kstrtouint(val, 0, &ms);
-
-	if (ret)
-		return ret;
-	if (ms < TIMEOUT_MIN_MS || ms > TIMEOUT_MAX_MS)
-		return -EINVAL;
-	WRITE_ONCE(*(unsigned int *)kp->arg, ms);
-	return 0;
-}
-
-static const struct kernel_param_ops timeout_ops = {
-	.set = timeout_set,
-	.get = param_get_uint,
-};
-
-module_param_cb(freeze_timeout_ms, &timeout_ops, &hv_vss_freeze_timeout_ms, 0644);
-MODULE_PARM_DESC(freeze_timeout_ms, "until the host is told that a FREEZE failed (900000)");
-module_param_cb(thaw_timeout_ms, &timeout_ops, &hv_vss_thaw_timeout_ms, 0644);
-MODULE_PARM_DESC(thaw_timeout_ms, "until the host is told that a THAW failed (30000)");
-module_param_cb(check_timeout_ms, &timeout_ops, &hv_vss_check_timeout_ms, 0644);
-MODULE_PARM_DESC(check_timeout_ms, "until the host is told that a HOT_BACKUP failed (30000)");
-module_param_cb(hold_timeout_ms, &timeout_ops, &hv_vss_hold_timeout_ms, 0644);
-MODULE_PARM_DESC(hold_timeout_ms, "until the kernel thaws what the host has not thawed (60000)");
-
-/**
- * hv_vss_device_get() - one more user of a device
- * @hvs: of which the caller is one
- *
- * Return: @hvs.
- */
-struct hv_vss_device *hv_vss_device_get(struct hv_vss_device *hvs)
-{
-	kref_get(&hvs->ref);
-	return hvs;
-}
-
-static void device_free(struct kref *ref)
-{
-	struct hv_vss_device *hvs = container_of(ref, struct hv_vss_device, ref);
-
-	hv_vss_guard_put(hvs->guard);
-	kfree(hvs);
-}
-
-/**
- * hv_vss_device_put() - one user less
- * @hvs: gone, as far as the caller is concerned
- */
-void hv_vss_device_put(struct hv_vss_device *hvs)
-{
-	kref_put(&hvs->ref, device_free);
-}
+/* If the channel can't be opened: the first delay before a retry, which doubles, and the last. */
+#define RETRY_FIRST_MS		1000
+#define RETRY_LAST_MS		(64 * 1000U)
 
 static void start(struct hv_vss_device *hvs)
 {
 	mutex_lock(&hvs->lock);
 	hvs->channel.running = true;
 	mutex_unlock(&hvs->lock);
-	/* What came before now was left in the ring. */
+	/* Packets that came before now are still in the ring. */
 	mod_delayed_work(hvs->channel.wq, &hvs->channel.pump, 0);
 }
 
-/* End what is outstanding and frozen, as far as possible with an answer, and receive no more. */
+/* End what is outstanding and frozen, if possible with an answer, and receive no more. */
 static void stop(struct hv_vss_device *hvs, enum hv_vss_cancel reason, bool forever)
 {
 	mutex_lock(&hvs->lock);
@@ -109,8 +46,8 @@ static void stop(struct hv_vss_device *hvs, enum hv_vss_cancel reason, bool fore
 }
 
 /*
- * Before tasks and disks are stopped: the suspend() callback would come too late for the latter.
- * No freeze begins until the machine is back.
+ * Called before tasks and disks are stopped; the suspend() callback would be too late for a thaw,
+ * which needs the disks. No freeze begins until the machine has resumed.
  */
 static int pm_event(struct notifier_block *nb, unsigned long event, void *unused)
 {
@@ -141,6 +78,84 @@ static int pm_event(struct notifier_block *nb, unsigned long event, void *unused
 	return NOTIFY_OK;
 }
 
+static void note(struct hv_vss_device *hvs, enum hv_vss_link link)
+{
+	mutex_lock(&hvs->lock);
+	hvs->link = link;
+	mutex_unlock(&hvs->lock);
+}
+
+/*
+ * Open the channel, then create the device: a daemon must never find a closed channel. After an
+ * error everything is as before.
+ */
+static int serve(struct hv_vss_device *hvs)
+{
+	int ret = hv_vss_channel_open(&hvs->channel);
+
+	if (ret) {
+		note(hvs, ret == -ENOMEM ? HV_VSS_LINK_NO_MEMORY : HV_VSS_LINK_REFUSED);
+		return ret;
+	}
+	start(hvs);
+	if (!hvs->shown) {
+		ret = hv_vss_chardev_register(hvs);
+		if (ret) {
+			stop(hvs, HV_VSS_CANCEL_RESCIND, false);
+			hv_vss_channel_close(&hvs->channel);
+			note(hvs, HV_VSS_LINK_NO_DEVICE);
+			return ret;
+		}
+		hvs->shown = true;
+	}
+	hvs->retry_ms = RETRY_FIRST_MS;
+	note(hvs, HV_VSS_LINK_OPEN);
+	return 0;
+}
+
+/* Retry later. Log this, but not when it has been logged many times. */
+static void serve_later(struct hv_vss_device *hvs, int err)
+{
+	static const char * const why[] = {
+		[HV_VSS_LINK_NO_MEMORY] = "no memory to open the channel",
+		[HV_VSS_LINK_REFUSED] = "the host does not let the channel be opened",
+		[HV_VSS_LINK_NO_DEVICE] = "/dev/" HV_VSS_DEVICE " can't be made",
+	};
+
+	if (hvs->retry_ms < RETRY_LAST_MS)
+		pr_err("no backup is possible: %s (%d); trying again in %u s\n", why[hvs->link],
+		       err, hvs->retry_ms / 1000);
+	schedule_delayed_work(&hvs->retry, msecs_to_jiffies(hvs->retry_ms));
+	hvs->retry_ms = min(2 * hvs->retry_ms, RETRY_LAST_MS);
+}
+
+/* Remove the device, so that no daemon can open it. */
+static void hide(struct hv_vss_device *hvs)
+{
+	if (hvs->shown)
+		hv_vss_chardev_unregister(hvs);
+	hvs->shown = false;
+}
+
+static void retry_work(struct work_struct *work)
+{
+	struct hv_vss_device *hvs = container_of(to_delayed_work(work), struct hv_vss_device,
+						 retry);
+	int ret = serve(hvs);
+
+	if (!ret) {
+		pr_info("the channel is open now\n");
+		return;
+	}
+	/* If it is closed since a suspend, there is still a device: remove it, as for a rescind. */
+	hide(hvs);
+	mutex_lock(&hvs->lock);
+	if (hvs->owner)
+		hv_vss_service_closed(hvs);
+	mutex_unlock(&hvs->lock);
+	serve_later(hvs, ret);
+}
+
 static struct hv_vss_device *device_new(void)
 {
 	struct hv_vss_device *hvs = kzalloc(sizeof(*hvs), GFP_KERNEL);
@@ -153,7 +168,10 @@ static struct hv_vss_device *device_new(void)
 	kref_init(&hvs->ref);
 	mutex_init(&hvs->lock);
 	hv_vss_engine_init(hvs);
+	hv_vss_service_init(hvs);
 	hvs->pm.notifier_call = pm_event;
+	hvs->retry_ms = RETRY_FIRST_MS;
+	INIT_DELAYED_WORK(&hvs->retry, retry_work);
 	return hvs;
 
 err_free:
@@ -161,12 +179,18 @@ err_free:
 	return NULL;
 }
 
+/*
+ * An error that leaves the channel closed and openable fails the probe; the driver core then lets
+ * hv_utils try. If the channel can't be opened, we stay bound and retry. hv_utils would need a
+ * block of memory of the same size, or the consent of the same host; without it, its error path
+ * makes the kernel oops.
+ */
 static int hv_vss_probe(struct hv_device *dev, const struct hv_vmbus_device_id *id)
 {
 	struct hv_vss_device *hvs;
 	int ret;
 
-	if (vmbus_proto_version < VMBUS_VERSION_MIN) {
+	if (vmbus_proto_version < HV_VSS_VMBUS_MIN) {
 		pr_info("the host is too old for online backups of Linux\n");
 		return -ENODEV;
 	}
@@ -177,39 +201,26 @@ static int hv_vss_probe(struct hv_device *dev, const struct hv_vmbus_device_id *
 	if (ret)
 		goto err_put;
 	hv_set_drvdata(dev, hvs);
-	ret = hv_vss_channel_open(&hvs->channel);
-	if (ret) {
-		/*
-		 * Stay bound, without serving, until the host offers the channel anew. If this
-		 * failed, the driver core would try hv_utils next, which could not open it either
-		 * and makes the kernel oops on its way out.
-		 */
-		pr_err("the host does not let the channel be opened (%d)\n", ret);
-		hv_set_drvdata(dev, NULL);
-		hv_vss_channel_free(&hvs->channel);
-		hv_vss_device_put(hvs);
-		return 0;
-	}
-	start(hvs);
-	/* Only now may a daemon come: it must never find a channel that is not open. */
-	ret = hv_vss_chardev_register(hvs);
-	if (ret)
-		goto err_close;
 	ret = sysfs_create_group(&dev->device.kobj, &hv_vss_sysfs_group);
 	if (ret)
-		goto err_unregister;
+		goto err_free;
 	ret = register_pm_notifier(&hvs->pm);
 	if (ret)
 		goto err_remove_group;
+	ret = serve(hvs);
+	if (!ret)
+		return 0;
+	if (hvs->link == HV_VSS_LINK_NO_DEVICE)
+		goto err_unregister;
+	serve_later(hvs, ret);
 	return 0;
 
+err_unregister:
+	unregister_pm_notifier(&hvs->pm);
 err_remove_group:
 	sysfs_remove_group(&dev->device.kobj, &hv_vss_sysfs_group);
-err_unregister:
-	hv_vss_chardev_unregister(hvs);
-err_close:
+err_free:
 	stop(hvs, HV_VSS_CANCEL_RESCIND, true);
-	hv_vss_channel_close(&hvs->channel);
 	hv_vss_engine_stop(hvs);
 	hv_set_drvdata(dev, NULL);
 	hv_vss_channel_free(&hvs->channel);
@@ -218,24 +229,18 @@ err_put:
 	return ret;
 }
 
-/**
- * hv_vss_remove() - the device is unbound or was taken away by the host
- * @dev: bound to us
- *
- * Waits for nothing that user space or a file system could hold up: VMBus removes one device after
- * the other.
- *
- * Context: process.
+/*
+ * The device is unbound, or the host has rescinded it. This waits for nothing that user space or a
+ * file system could delay: VMBus removes one device after the other.
  */
-void hv_vss_remove(struct hv_device *dev)
+static void remove_device(struct hv_device *dev)
 {
 	struct hv_vss_device *hvs = hv_get_drvdata(dev);
 
-	if (!hvs)	/* could not be opened */
-		return;
+	cancel_delayed_work_sync(&hvs->retry);
 	unregister_pm_notifier(&hvs->pm);
 	sysfs_remove_group(&dev->device.kobj, &hv_vss_sysfs_group);
-	hv_vss_chardev_unregister(hvs);
+	hide(hvs);
 	stop(hvs, HV_VSS_CANCEL_RESCIND, true);
 	hv_vss_channel_close(&hvs->channel);
 	hv_vss_engine_stop(hvs);
@@ -244,29 +249,39 @@ void hv_vss_remove(struct hv_device *dev)
 	hv_vss_device_put(hvs);
 }
 
+#ifdef HAVE_REMOVE_VOID
+static void hv_vss_remove(struct hv_device *dev)
+{
+	remove_device(dev);
+}
+#else
+static int hv_vss_remove(struct hv_device *dev)
+{
+	remove_device(dev);
+	return 0;
+}
+#endif
+
 #ifdef HAVE_DRIVER_SUSPEND
 static int hv_vss_suspend(struct hv_device *dev)
 {
 	struct hv_vss_device *hvs = hv_get_drvdata(dev);
 
-	if (!hvs)
-		return 0;
+	cancel_delayed_work_sync(&hvs->retry);
 	stop(hvs, HV_VSS_CANCEL_SUSPEND, false);
 	hv_vss_channel_close(&hvs->channel);
 	return 0;
 }
 
+/* Returning an error would only add a line to the kernel's log. */
 static int hv_vss_resume(struct hv_device *dev)
 {
 	struct hv_vss_device *hvs = hv_get_drvdata(dev);
-	int ret;
+	int ret = serve(hvs);
 
-	if (!hvs)
-		return 0;
-	ret = hv_vss_channel_open(&hvs->channel);
-	if (!ret)
-		start(hvs);
-	return ret;
+	if (ret)
+		serve_later(hvs, ret);
+	return 0;
 }
 #endif
 
@@ -280,7 +295,7 @@ static struct hv_driver hv_vss_driver = {
 	.name = "hv_vss",
 	.id_table = hv_vss_ids,
 	.probe = hv_vss_probe,
-	.remove = hv_vss_compat_remove,
+	.remove = hv_vss_remove,
 #ifdef HAVE_DRIVER_SUSPEND
 	.suspend = hv_vss_suspend,
 	.resume = hv_vss_resume,

@@ -31,7 +31,7 @@
 #define IC_FLAG_TRANSACTION	1
 #define IC_FLAG_RESPONSE	4
 
-#define RING_TRAILER	8	/* behind every packet in a ring: the previous indices */
+#define RING_TRAILER	8	/* after each packet in a ring: the previous indices */
 
 static __u16 get16(const __u8 *p)
 {
@@ -73,15 +73,15 @@ static void put_version(__u8 *p, __u32 version)
 }
 
 /**
- * hv_vss_ic_ring_bytes() - how much of a ring its first packet takes
+ * hv_vss_ic_ring_bytes() - how many bytes of a ring its first packet occupies
  * @desc: the HV_VSS_PACKET_HDR bytes at the read position
  * @avail: bytes between read and write position
  *
- * hv_vmbus before 5.11 believes the lengths in the descriptor, and later ones step beyond the write
- * position when they lie; either way the channel is lost. So they are checked before hv_vmbus
- * sees them.
+ * hv_vmbus before 5.11 trusts the lengths in the descriptor. Later versions step beyond the write
+ * position if the lengths are wrong. Either way the channel is lost. So the lengths are checked
+ * before hv_vmbus reads them.
  *
- * Return: bytes including the trailer, or 0 if the descriptor can't be true.
+ * Return: bytes including the trailer, or 0 if the lengths are impossible.
  */
 __u32 hv_vss_ic_ring_bytes(const __u8 *desc, __u32 avail)
 {
@@ -100,7 +100,7 @@ __u32 hv_vss_ic_ring_bytes(const __u8 *desc, __u32 avail)
  * hv_vss_ic_unwrap() - find the payload of a packet
  * @buf: the packet with its descriptor
  * @len: bytes in @buf
- * @pkt: where to put what it is
+ * @pkt: filled in
  *
  * Return: false if the descriptor is incomplete or contradicts @len; @pkt is then untouched.
  */
@@ -132,8 +132,8 @@ static void parse_freeze(const __u8 *data, __u32 len, struct hv_vss_ic_request *
 		return;
 	count = get32(data + IC_LUN_COUNT);
 	/*
-	 * The list is advice. A count that can't be true makes it worthless, but is no reason to
-	 * refuse the backup.
+	 * The list is advice. An impossible count makes it worthless, but is no reason to refuse
+	 * the backup.
 	 */
 	if (count > HV_VSS_LUN_MAX || count > (len - IC_LUNS) / HV_VSS_IC_LUN) {
 		req->luns_ignored = true;
@@ -152,7 +152,7 @@ static void parse_vss(const __u8 *data, __u32 len, struct hv_vss_ic_request *req
 	switch (req->op) {
 	case HV_VSS_OP_HOT_BACKUP:
 	case HV_VSS_OP_GET_DM_INFO:
-		/* Both return flags, so there must be room for them. */
+		/* The answers to both have flags, so there must be room for them. */
 		if (len < IC_ARG + 4)
 			return;
 		req->arg = get32(data + IC_ARG);
@@ -168,9 +168,9 @@ static void parse_vss(const __u8 *data, __u32 len, struct hv_vss_ic_request *req
 }
 
 /**
- * hv_vss_ic_parse() - what does the host want?
+ * hv_vss_ic_parse() - parse a message of the host
  * @data: payload of an in-band packet
- * @len: its bytes; the only length believed, those inside the message are not looked at
+ * @len: its bytes; the lengths inside the message are not used
  * @req: filled in completely; @req->luns points into @data
  *
  * Message layout: linux/hyperv.h (icmsg_hdr, hv_vss_msg); FREEZE body: openvmm vss.rs.
@@ -198,7 +198,7 @@ void hv_vss_ic_parse(const __u8 *data, __u32 len, struct hv_vss_ic_request *req)
  * hv_vss_ic_lun() - one entry of the LUN list
  * @req: a parsed FREEZE
  * @i: below @req->lun_count
- * @lun: filled in, padding zero whatever the host had there
+ * @lun: filled in; padding is zero, whatever the host sent there
  */
 void hv_vss_ic_lun(const struct hv_vss_ic_request *req, unsigned int i, struct hv_vss_lun *lun)
 {
@@ -212,7 +212,7 @@ void hv_vss_ic_lun(const struct hv_vss_ic_request *req, unsigned int i, struct h
 	lun->lun = p[22];
 }
 
-/* The best of @count versions at @p, preferring the earlier one of @want; 0 if there is none. */
+/* The first version of @want that is among the @count versions at @p; 0 if none is. */
 static __u32 choose(const __u8 *p, unsigned int count, const __u32 *want, unsigned int n_want)
 {
 	unsigned int i, w;
@@ -236,14 +236,14 @@ static unsigned int remember(const __u8 *p, unsigned int count, __u32 *out)
 }
 
 /**
- * hv_vss_ic_negotiate() - turn a negotiation into its answer
+ * hv_vss_ic_negotiate() - turn the host's negotiation message into its answer
  * @data: payload, parsed as HV_VSS_IC_NEGOTIATE
  * @len: its bytes
- * @versions: filled in: the offer and the choice
+ * @versions: filled in: what was offered, and what was chosen
  *
- * Framework 3.0 (Windows 8 and later) or 1.0, VSS messages 5.0, as all guests choose. Without a
- * common pair both counts are 0, which hosts since 2012 R2 understand. The size in the answer's
- * header is that of two counts, a reserved word and two versions, also when there are none.
+ * The choice is framework 3.0 (Windows 8 and later) or 1.0, and VSS messages 5.0, as in all guests.
+ * Without a common pair both counts are 0, which hosts since 2012 R2 understand. The size in the
+ * answer's header is always that of two counts, a reserved word and two versions.
  *
  * Return: true if a version was agreed on.
  */
@@ -258,7 +258,7 @@ bool hv_vss_ic_negotiate(__u8 *data, __u32 len, struct hv_vss_ic_versions *versi
 	bool agreed = false;
 
 	memset(versions, 0, sizeof(*versions));
-	/* Counts that lie offer nothing. */
+	/* With impossible counts nothing is offered. */
 	if (n_fw + n_msg <= room) {
 		versions->fw_count = remember(list, n_fw, versions->fw);
 		versions->msg_count = remember(list + n_fw * 4, n_msg, versions->msg);
@@ -287,9 +287,9 @@ bool hv_vss_ic_negotiate(__u8 *data, __u32 len, struct hv_vss_ic_versions *versi
  * @len: its bytes, which are also the answer's
  * @status: HV_VSS_S_OK or an error code of the host's
  *
- * HOT_BACKUP answered with success says that the snapshot needs no auto-recovery; GET_DM_INFO
- * that there are no directly mapped devices. Both come from the request as the kernel has it,
- * never from the daemon.
+ * A success for HOT_BACKUP says that the snapshot needs no auto-recovery; one for GET_DM_INFO, that
+ * there are no directly mapped devices. The operation is read from the request, never from what the
+ * daemon wrote.
  */
 void hv_vss_ic_answer(__u8 *data, __u32 len, __u32 status)
 {

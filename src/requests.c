@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the host sends: receive, sort, hand to the service or answer at once. */
+/* What the host sends: it is received, sorted, and answered at once or handed to the engine. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kernel.h>
 #include <linux/sched.h>
-#include "compat.h"
+#include "compat/compat.h"
 #include "engine.h"
 #include "requests.h"
 
-/* Packets handled before the clocks get their turn, and the daemon the lock. */
+/* Packets to handle before timers may run and the daemon may have the lock. */
 #define PUMP_BATCH	32
 
 static int print_versions(char *buf, size_t size, const u32 *v, unsigned int n)
@@ -27,7 +27,7 @@ static void negotiate(struct hv_vss_device *hvs, struct hv_vss_buffer *b)
 	char text[240];
 	int len;
 
-	/* The host has forgotten what it asked before. */
+	/* A host that negotiates has forgotten its earlier requests. */
 	hv_vss_reset(hvs, HV_VSS_CANCEL_RESET);
 	hvs->counts[HV_VSS_N_NEGOTIATE]++;
 	hv_vss_ic_negotiate(b->pkt.data, b->pkt.len, &versions);
@@ -48,7 +48,7 @@ static void negotiate(struct hv_vss_device *hvs, struct hv_vss_buffer *b)
 		hv_vss_channel_retry(&hvs->channel);
 }
 
-/* The operations that the daemon takes part in. */
+/* Operations for the daemon. */
 static void forward(struct hv_vss_device *hvs, const struct hv_vss_ic_request *req)
 {
 	static const enum hv_vss_event events[] = {
@@ -71,8 +71,8 @@ static void forward(struct hv_vss_device *hvs, const struct hv_vss_ic_request *r
 }
 
 /*
- * CREATE, DELETE and BACKUP_COMPLETE only inform; a frozen file system needs no AUTO_RECOVER, so
- * all of them succeed by doing nothing. Of what we do not know, success would be a lie.
+ * CREATE, DELETE and BACKUP_COMPLETE only inform, and a file system that was frozen needs no
+ * AUTO_RECOVER: all of them succeed without doing anything. An unknown operation is not supported.
  */
 static void request(struct hv_vss_device *hvs, const struct hv_vss_ic_request *req)
 {
@@ -104,8 +104,8 @@ static void packet(struct hv_vss_device *hvs)
 	switch (req.kind) {
 	case HV_VSS_IC_RUNT:
 		hvs->counts[HV_VSS_N_MALFORMED]++;
-		hv_vss_complain(hvs, "dropped %u bytes, a header alone has %u", b->pkt.len,
-				HV_VSS_IC_HDR);
+		hv_vss_complain(hvs, "dropped %u bytes: shorter than a header (%u bytes)",
+				b->pkt.len, HV_VSS_IC_HDR);
 		break;
 	case HV_VSS_IC_NEGOTIATE:
 		negotiate(hvs, b);
@@ -115,7 +115,7 @@ static void packet(struct hv_vss_device *hvs)
 		break;
 	case HV_VSS_IC_MALFORMED:
 		hvs->counts[HV_VSS_N_MALFORMED]++;
-		hv_vss_complain(hvs, "message of %u bytes is too short for what it is",
+		hv_vss_complain(hvs, "message of %u bytes is too short for its type",
 				b->pkt.len);
 		hv_vss_answer(hvs, b, HV_VSS_OP_CREATE, HV_VSS_E_FAIL);
 		break;
@@ -125,7 +125,7 @@ static void packet(struct hv_vss_device *hvs)
 	}
 }
 
-/* One packet. Returns false if there is no more, or no room for answers. */
+/* Handle one packet. Returns false if there is none, or no room for answers. */
 static bool pump_once(struct hv_vss_device *hvs)
 {
 	if (!hvs->channel.running)
@@ -145,13 +145,13 @@ static bool pump_once(struct hv_vss_device *hvs)
 		break;
 	case HV_VSS_GARBAGE:
 		hvs->counts[HV_VSS_N_GARBAGE]++;
-		hv_vss_complain(hvs, "impossible lengths in the ring, it was emptied");
+		hv_vss_complain(hvs, "impossible lengths in the ring: emptied it");
 	}
 	return true;
 }
 
 /**
- * hv_vss_requests_pump() - send what waits, receive and handle what is there
+ * hv_vss_requests_pump() - send pending answers, then receive and handle packets
  * @work: channel.pump of a device
  */
 void hv_vss_requests_pump(struct work_struct *work)
@@ -164,7 +164,7 @@ void hv_vss_requests_pump(struct work_struct *work)
 	mutex_lock(&hvs->lock);
 	for (n = 0; more && n < PUMP_BATCH; n++)
 		more = pump_once(hvs);
-	/* The rest when the clocks have had their turn: they share the queue. */
+	/* Handle the rest later, after the timers, which share the queue. */
 	if (more)
 		mod_delayed_work(hvs->channel.wq, &hvs->channel.pump, 0);
 	mutex_unlock(&hvs->lock);

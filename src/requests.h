@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The host's side: what it sends is received, sorted and answered at once or handed on. */
+/* What the host sends: it is received, sorted, and answered at once or handed to the engine. */
 #ifndef _HV_VSS_REQUESTS_H
 #define _HV_VSS_REQUESTS_H
 

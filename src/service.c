@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The daemon's side. */
+/* The daemon's side. See service.h. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
-#include "compat.h"
+#include <linux/string.h>
+#include "compat/compat.h"
 #include "engine.h"
+#include "params.h"
 #include "service.h"
 
 /**
- * hv_vss_service_register() - a daemon is there
+ * hv_vss_service_register() - register a daemon
  * @hvs: opened, without registered daemon
  * @daemon: base or extended
- * @features: agreed on
+ * @features: that both sides have
  *
  * Context: lock held.
  */
@@ -25,15 +28,14 @@ void hv_vss_service_register(struct hv_vss_device *hvs, enum hv_vss_daemon daemo
 	hvs->features = features;
 	hv_vss_service_seen(hvs);
 	hv_vss_mail(hvs, HV_VSS_MAIL_HELLO, 0);
-	hv_vss_do(hvs, hv_vss_guarded(hvs) ? HV_VSS_EV_REGISTER_GUARDED : HV_VSS_EV_REGISTER_BARE,
-		  NULL, 0);
+	hv_vss_do(hvs, hv_vss_event(hvs, HV_VSS_EV_REGISTER_BARE), NULL, 0);
 }
 
 /**
- * hv_vss_service_seen() - the calling process is the daemon
+ * hv_vss_service_seen() - remember the calling process as the daemon
  * @hvs: opened
  *
- * Context: lock held; of the process that registers or has read a request.
+ * Context: lock held; the process that registers or has read a request.
  */
 void hv_vss_service_seen(struct hv_vss_device *hvs)
 {
@@ -46,16 +48,20 @@ void hv_vss_service_seen(struct hv_vss_device *hvs)
 }
 
 /**
- * hv_vss_service_gone() - has the daemon exited, though its device is open?
+ * hv_vss_service_gone() - has the daemon died, though its device is open?
  * @hvs: the device
  *
- * A killed process with a thread that is stuck in FIFREEZE keeps its files until that returns.
- * What it froze, and the next daemon, must not wait for that.
+ * A killed process with a thread stuck in FIFREEZE keeps its files open until FIFREEZE returns. One
+ * that dumps core keeps them open until the core is written, perhaps to a file system that it has
+ * frozen. Thaws and the next daemon must not wait for that. So this reads the state of the thread
+ * group: the thread that dumps has no PF_EXITING, and from Linux 5.16 on neither have the threads
+ * that wait for it (coredump_task_exit()).
  *
- * Context: lock held. Return: false also if none has registered.
+ * Context: lock held. Return: false also if no daemon is registered.
  */
 bool hv_vss_service_gone(const struct hv_vss_device *hvs)
 {
+	const unsigned int ending = SIGNAL_GROUP_EXIT | HV_VSS_SIGNAL_GROUP_COREDUMP;
 	struct task_struct *leader;
 	bool gone;
 
@@ -63,14 +69,14 @@ bool hv_vss_service_gone(const struct hv_vss_device *hvs)
 		return false;
 	rcu_read_lock();
 	leader = pid_task(hvs->daemon_pid, PIDTYPE_PID);
-	/* The second: killed, though too stuck itself to notice. */
-	gone = !leader || leader->flags & PF_EXITING ||
+	/* A pending SIGKILL: the thread is killed, but stuck in the kernel. */
+	gone = !leader || leader->flags & PF_EXITING || leader->signal->flags & ending ||
 	       sigismember(&leader->pending.signal, SIGKILL);
 	rcu_read_unlock();
 	return gone;
 }
 
-/* Does the reply answer the outstanding request? One that was not read can't be answered. */
+/* Does the reply answer the outstanding request? The daemon must have read that. */
 static bool reply_matches(const struct hv_vss_device *hvs, const struct hv_vss_reply *reply)
 {
 	if (!hvs->delivered)
@@ -84,8 +90,8 @@ static bool reply_matches(const struct hv_vss_device *hvs, const struct hv_vss_r
  * @reply: as written
  *
  * Context: lock held.
- * Return: 0; -EINVAL or, extended, -ESTALE if it answers nothing; -EIO if a FREEZE is claimed to
- * have succeeded that did not.
+ * Return: 0; -EINVAL (base) or -ESTALE (extended) if it answers no outstanding request; -EIO if it
+ * says "frozen" though an armed file system is not.
  */
 int hv_vss_service_reply(struct hv_vss_device *hvs, const struct hv_vss_reply *reply)
 {
@@ -111,20 +117,20 @@ stale:
 }
 
 /**
- * hv_vss_service_closed() - the daemon is gone: it closed the device or died
+ * hv_vss_service_closed() - the daemon has closed the device or died
  * @hvs: may be dead
  *
  * Context: lock held.
  */
 void hv_vss_service_closed(struct hv_vss_device *hvs)
 {
-	hv_vss_end_freeze(hvs, hv_vss_guarded(hvs) ? HV_VSS_EV_CLOSE_GUARDED :
-			  HV_VSS_EV_CLOSE_BARE, 0);
+	hv_vss_end_freeze(hvs, hv_vss_event(hvs, HV_VSS_EV_CLOSE_BARE), 0);
 	hvs->owner = NULL;
 	put_pid(hvs->daemon_pid);
 	hvs->daemon_pid = NULL;
 	hvs->daemon = HV_VSS_DAEMON_NONE;
 	hvs->features = 0;
+	memset(&hvs->limits, 0, sizeof(hvs->limits));
 	hvs->mail = 0;
 	hvs->mail_seq++;
 	wake_up_all(&hvs->readers);
@@ -139,12 +145,15 @@ static int guard_allowed(const struct hv_vss_device *hvs)
  * hv_vss_service_arm() - the calling thread is about to freeze
  * @hvs: opened
  * @req: as given to the ioctl
+ * @e: what hv_vss_guard_prepare() returned, called without the lock; set to NULL if it is used
  *
  * Context: lock held. Return: 0 or an error as listed in the uapi header.
  */
-int hv_vss_service_arm(struct hv_vss_device *hvs, const struct hv_vss_guard *req)
+int hv_vss_service_arm(struct hv_vss_device *hvs, const struct hv_vss_guard *req,
+		       struct guard_entry **e)
 {
 	int ret = guard_allowed(hvs);
+	bool first;
 
 	if (ret)
 		return ret;
@@ -152,9 +161,10 @@ int hv_vss_service_arm(struct hv_vss_device *hvs, const struct hv_vss_guard *req
 		return -ENODEV;
 	if (hvs->state != HV_VSS_FREEZE || !hvs->delivered || req->cookie != hvs->cookie)
 		return -ESTALE;
-	ret = hv_vss_guard_arm(hvs->guard, req->fd, req->cookie);
-	if (!ret && !hvs->hold_counting)
-		hv_vss_hold_start(hvs);
+	first = hv_vss_guard_none(hvs->guard);
+	ret = hv_vss_guard_arm(hvs->guard, e);
+	if (!ret && (first || !hvs->hold_counting))
+		hv_vss_hold_start(hvs, hvs->limits.freezing_ms);
 	return ret;
 }
 
@@ -163,7 +173,7 @@ int hv_vss_service_arm(struct hv_vss_device *hvs, const struct hv_vss_guard *req
  * @hvs: opened
  * @req: as given to the ioctl
  *
- * Context: lock held. Return: 0, -EBADF, -EIO if it is not frozen, or -ESTALE: the guard thaws it.
+ * Context: lock held. Return: 0, -EBADF, -EIO if it is not frozen, or -ESTALE (the guard thaws it).
  */
 int hv_vss_service_frozen(struct hv_vss_device *hvs, const struct hv_vss_guard *req)
 {
@@ -172,7 +182,7 @@ int hv_vss_service_frozen(struct hv_vss_device *hvs, const struct hv_vss_guard *
 	return ret ? ret : hv_vss_guard_frozen(hvs->guard, req->fd, req->cookie);
 }
 
-/* The daemon ends a freeze that the host still counts on: then it is over as a whole. */
+/* If the daemon thaws a file system before the host's THAW, the whole freeze is broken. */
 static void early_thaw(struct hv_vss_device *hvs, const struct hv_vss_guard *req)
 {
 	if (hvs->state == HV_VSS_FROZEN && req->cookie == hvs->freeze_cookie)
@@ -184,7 +194,7 @@ static void early_thaw(struct hv_vss_device *hvs, const struct hv_vss_guard *req
  * @hvs: opened
  * @req: as given to the ioctl
  *
- * Context: lock held. Return: 0, -EBADF, or -ESTALE: the guard does it or has done it.
+ * Context: lock held. Return: 0, -EBADF, or an error of hv_vss_guard_thawing().
  */
 int hv_vss_service_thawing(struct hv_vss_device *hvs, const struct hv_vss_guard *req)
 {
@@ -194,6 +204,64 @@ int hv_vss_service_thawing(struct hv_vss_device *hvs, const struct hv_vss_guard 
 		return ret;
 	early_thaw(hvs, req);
 	return hv_vss_guard_thawing(hvs->guard, req->fd, req->cookie);
+}
+
+/**
+ * hv_vss_service_thaw() - the daemon wants the kernel to end its freeze of a superblock
+ * @hvs: opened
+ * @req: as given to the ioctl
+ * @thaw: set to the argument of hv_vss_guard_thaw_wait(), to be called without the lock; or NULL
+ *
+ * Context: lock held. Return: 0 or an error as listed in the uapi header.
+ */
+int hv_vss_service_thaw(struct hv_vss_device *hvs, const struct hv_vss_guard *req,
+			struct hv_vss_guard_thaw **thaw)
+{
+	*thaw = NULL;
+	if (!hv_vss_guarded(hvs) || !(hvs->features & HV_VSS_FEAT_THAW))
+		return -EINVAL;
+	early_thaw(hvs, req);
+	return hv_vss_guard_thaw_begin(hvs->guard, req->fd, req->cookie, thaw);
+}
+
+/* Are the limits in use? Not by a request that the daemon has not read: it can't have begun. */
+static bool limits_in_use(const struct hv_vss_device *hvs)
+{
+	switch (hvs->state) {
+	case HV_VSS_IDLE:
+		/* What an earlier daemon left is already released. */
+		return false;
+	case HV_VSS_CHECK:
+	case HV_VSS_FREEZE:
+	case HV_VSS_VAIN:
+		return hvs->delivered;
+	default:
+		return true;
+	}
+}
+
+/**
+ * hv_vss_service_limits() - set how long file systems may be frozen
+ * @hvs: opened
+ * @limits: what the daemon wants; set to what is in force
+ *
+ * Context: lock held. Return: 0 or an error as listed in the uapi header.
+ */
+int hv_vss_service_limits(struct hv_vss_device *hvs, struct hv_vss_limits *limits)
+{
+	u32 most = READ_ONCE(hv_vss_hold_max_ms);
+
+	if (!hv_vss_guarded(hvs) || !(hvs->features & HV_VSS_FEAT_LIMITS))
+		return -EINVAL;
+	if (!limits->freezing_ms || !limits->hold_ms || limits->reserved[0] ||
+	    limits->reserved[1])
+		return -EINVAL;
+	if (limits_in_use(hvs))
+		return -EBUSY;
+	limits->freezing_ms = min(limits->freezing_ms, most);
+	limits->hold_ms = min(limits->hold_ms, most);
+	hvs->limits = *limits;
+	return 0;
 }
 
 /**
@@ -210,9 +278,49 @@ int hv_vss_service_disarm(struct hv_vss_device *hvs, const struct hv_vss_guard *
 	if (ret)
 		return ret;
 	early_thaw(hvs, req);
-	ret = hv_vss_guard_disarm(hvs->guard, req->fd, req->cookie);
-	/* A daemon that starts over writes out first, with nothing frozen. */
-	if (!ret && hvs->state == HV_VSS_FREEZE && hv_vss_guard_none(hvs->guard))
-		hvs->hold_counting = false;
-	return ret;
+	return hv_vss_guard_disarm(hvs->guard, req->fd, req->cookie);
+}
+
+/* Is a request with the daemon, or a freeze held? */
+static bool daemon_needed(const struct hv_vss_device *hvs)
+{
+	return hvs->state != HV_VSS_DETACHED && hvs->state != HV_VSS_LOST &&
+	       hvs->state != HV_VSS_IDLE;
+}
+
+/*
+ * A dead daemon may leave a thread that keeps the file open: stuck in FIFREEZE, or dumping core to
+ * a frozen file system.
+ */
+static void check_daemon(struct hv_vss_device *hvs)
+{
+	if (!hvs->owner || !hv_vss_service_gone(hvs))
+		return;
+	hv_vss_complain(hvs, "the daemon died, but something keeps its device open");
+	hv_vss_service_closed(hvs);
+}
+
+static void watch_work(struct work_struct *work)
+{
+	struct hv_vss_device *hvs = container_of(to_delayed_work(work), struct hv_vss_device,
+						 watch);
+
+	mutex_lock(&hvs->lock);
+	hv_vss_check_freeze(hvs);
+	if (daemon_needed(hvs))
+		check_daemon(hvs);
+	if (daemon_needed(hvs) && !hvs->dead)
+		queue_delayed_work(hvs->channel.wq, &hvs->watch, msecs_to_jiffies(HV_VSS_WATCH_MS));
+	mutex_unlock(&hvs->lock);
+}
+
+/**
+ * hv_vss_service_init() - initialise the daemon's side; no daemon is registered
+ * @hvs: new
+ *
+ * Context: process; @hvs is not shared yet.
+ */
+void hv_vss_service_init(struct hv_vss_device *hvs)
+{
+	INIT_DELAYED_WORK(&hvs->watch, watch_work);
 }

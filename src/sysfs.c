@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What an admin can read below /sys/bus/vmbus/devices/.../hv_vss/. One value a file. */
+/* Files below /sys/bus/vmbus/devices/.../hv_vss/, for admins. One value in each file. */
 #include <linux/device.h>
 #include <linux/hyperv.h>
 #include <linux/kernel.h>
-#include "compat.h"
+#include "compat/compat.h"
 #include "device.h"
 #include "sysfs.h"
 
 static struct hv_vss_device *to_hvs(struct device *dev)
 {
-	/* Set before the group is created, and the group goes first. */
+	/* Set before the group is created; the group is removed before it is unset. */
 	return hv_get_drvdata(device_to_hv_device(dev));
 }
 
@@ -24,6 +24,25 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr, cha
 	return scnprintf(buf, PAGE_SIZE, "%s\n", name);
 }
 static DEVICE_ATTR_RO(state);
+
+static ssize_t channel_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	static const char * const names[] = {
+		[HV_VSS_LINK_CLOSED] = "closed",
+		[HV_VSS_LINK_OPEN] = "open",
+		[HV_VSS_LINK_NO_MEMORY] = "no-memory",
+		[HV_VSS_LINK_REFUSED] = "refused",
+		[HV_VSS_LINK_NO_DEVICE] = "no-device",
+	};
+	struct hv_vss_device *hvs = to_hvs(dev);
+	enum hv_vss_link link;
+
+	mutex_lock(&hvs->lock);
+	link = hvs->link;
+	mutex_unlock(&hvs->lock);
+	return scnprintf(buf, PAGE_SIZE, "%s\n", names[link]);
+}
+static DEVICE_ATTR_RO(channel);
 
 static ssize_t daemon_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -42,7 +61,7 @@ static ssize_t daemon_show(struct device *dev, struct device_attribute *attr, ch
 }
 static DEVICE_ATTR_RO(daemon);
 
-/* Framework and VSS version agreed on with the host; 0.0 if there is none in common. */
+/* Framework and VSS version agreed on with the host; 0.0 if there is no common version. */
 static ssize_t versions_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct hv_vss_device *hvs = to_hvs(dev);
@@ -131,6 +150,7 @@ static struct dev_ext_attribute counts[HV_VSS_COUNTS] = {
 
 static struct attribute *attrs[] = {
 	&dev_attr_state.attr,
+	&dev_attr_channel.attr,
 	&dev_attr_daemon.attr,
 	&dev_attr_versions.attr,
 	&dev_attr_last_error.attr,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What an admin can read below /sys/bus/vmbus/devices/.../hv_vss/. */
+/* Files below /sys/bus/vmbus/devices/.../hv_vss/, for admins. */
 #ifndef _HV_VSS_SYSFS_H
 #define _HV_VSS_SYSFS_H
 

@@ -2,18 +2,19 @@
 /*
  * The state machine of the one outstanding request.
  *
- * Decisions that the table records:
- *  - A request that comes while another is outstanding fails at once and does not disturb it. The
- *    exception is THAW while FREEZE is outstanding: the host has given up, so the freeze is called
- *    off. Both fail: no moment existed at which everything was frozen and stayed so.
- *  - FREEZE and HOT_BACKUP while frozen fail: a second backup can't begin before the first ended.
- *  - THAW without a freeze that held (never frozen, broken, lost) fails, but reaches the daemon
- *    first, which may have something to clean up.
- *  - After a freeze was broken we are IDLE: the next THAW fails by the rule above, the next FREEZE
- *    works.
- *  - A bare daemon's freeze can only be ended by the daemon: where the guard would thaw, it is sent
- *    a THAW of our own (CLEANUP); when it died, the next one to register is.
- *  - The hold deadline does not disturb a THAW that is under way, it only sees to its end.
+ * Decisions in the table:
+ *  - A request that comes while another one is outstanding fails at once and does not disturb that.
+ *    The exception is THAW while FREEZE is outstanding: the host has given up, so the freeze is
+ *    cancelled, and both fail.
+ *  - FREEZE and HOT_BACKUP while frozen fail: a second backup can't begin before the first one has
+ *    ended.
+ *  - THAW without a whole freeze (never frozen, broken, daemon lost) fails. It is sent to the
+ *    daemon all the same, because that may have something to clean up.
+ *  - After a broken freeze the state is IDLE: the next THAW fails by the rule above, the next
+ *    FREEZE works.
+ *  - Only a bare daemon itself can end its freeze. Where the guard would thaw, the daemon is sent a
+ *    THAW of our own (CLEANUP); if it died, the next bare daemon that registers is.
+ *  - The hold limit does not cancel a THAW that is under way. The guard thaws; the THAW continues.
  */
 #include "transaction.h"
 
@@ -54,7 +55,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_FREEZE]		= STEP(LOST, REJECT),
 		[HV_VSS_EV_THAW]		= STEP(LOST, REJECT),
 		[HV_VSS_EV_REGISTER_BARE]	= STEP(CLEANUP, CLEAN),
-		/* It sees to left-overs itself, and thaws only what it froze. */
+		/* It thaws left-overs by itself, and only what our daemon froze. */
 		[HV_VSS_EV_REGISTER_GUARDED]	= STEP(IDLE, 0),
 		[HV_VSS_EV_DONE]		= STEP(LOST, STALE),
 		[HV_VSS_EV_FAILED]		= STEP(LOST, STALE),
@@ -114,7 +115,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		/* A bare daemon thaws when its late answer is refused. */
 		[HV_VSS_EV_TIMEOUT]		= STEP(IDLE, RELEASE | CANCEL | FAIL),
 		[HV_VSS_EV_HOLD_BARE]		= STAY(FREEZE),
-		/* Counted from the first one armed: a daemon stopped half-way. */
+		/* The limit counts from the first ARM: the daemon has stopped half-way. */
 		[HV_VSS_EV_HOLD_GUARDED]	= STEP(IDLE, RELEASE | CANCEL | FAIL),
 		[HV_VSS_EV_BREAK]		= STAY(FREEZE),
 		[HV_VSS_EV_RESET_BARE]		= STEP(IDLE, CANCEL | FAIL),
@@ -178,7 +179,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_REGISTER_BARE]	= STAY(CLEANUP),
 		[HV_VSS_EV_REGISTER_GUARDED]	= STAY(CLEANUP),
 		[HV_VSS_EV_DONE]		= STEP(IDLE, END),
-		/* Whether anything is still frozen is not known; the next THAW tries again. */
+		/* Whether anything is still frozen is not known; the next THAW retries. */
 		[HV_VSS_EV_FAILED]		= STEP(IDLE, END),
 		[HV_VSS_EV_CLOSE_BARE]		= STEP(LOST, END),
 		[HV_VSS_EV_CLOSE_GUARDED]	= STEP(LOST, END),
@@ -192,11 +193,11 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 };
 
 /**
- * hv_vss_transaction_step() - look up what an event means
- * @state: where we are
+ * hv_vss_transaction_step() - look up an event
+ * @state: the current state
  * @event: what happened
  *
- * Return: what is to be done (HV_VSS_DO_*, in the order of their values) and the next state.
+ * Return: the actions (HV_VSS_DO_*, to be done in the order of their values) and the next state.
  */
 struct hv_vss_step hv_vss_transaction_step(enum hv_vss_state state, enum hv_vss_event event)
 {
@@ -204,7 +205,7 @@ struct hv_vss_step hv_vss_transaction_step(enum hv_vss_state state, enum hv_vss_
 }
 
 /**
- * hv_vss_transaction_name() - a state for the eyes
+ * hv_vss_transaction_name() - the name of a state
  * @state: below HV_VSS_STATES
  *
  * Return: a static string.

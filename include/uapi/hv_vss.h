@@ -2,41 +2,41 @@
 /*
  * The protocol of /dev/vmbus/hv_vss between hv_vss.ko (or the in-tree hv_utils) and its daemon.
  *
- * Base protocol, byte for byte the one of <linux/hyperv.h>, spoken by hv_utils too:
+ * Base protocol: the same bytes as that of <linux/hyperv.h>, which hv_utils uses:
  *
  *	daemon writes	struct hv_vss_frame { .op = HV_VSS_OP_REGISTER1 }
  *	daemon reads	__u32 (HV_VSS_OP_REGISTER1)
  *	daemon reads	struct hv_vss_frame, .op = what the host wants (blocks)
  *	daemon writes	struct hv_vss_reply, .status = 0 or HV_VSS_E_FAIL
  *
- * Extended protocol, hv_vss.ko only; hv_utils refuses the registration with EINVAL and the daemon
- * goes on with the base protocol on the same file descriptor:
+ * Extended protocol, of hv_vss.ko only. hv_utils refuses the registration with EINVAL; the daemon
+ * then uses the base protocol on the same file descriptor:
  *
  *	daemon writes	struct hv_vss_frame { .op = HV_VSS_OP_REGISTER2,
  *			.cookie = HV_VSS_ABI, .arg = features wanted }
  *	daemon reads	struct hv_vss_registered
  *	daemon reads	struct hv_vss_request: a frame with a cookie, FREEZE with its body
- *	daemon writes	struct hv_vss_reply with the cookie of the request it answers; any other
- *			cookie than the outstanding one is refused with ESTALE
+ *	daemon writes	struct hv_vss_reply with the cookie of the request it answers. Any
+ *			cookie but that of the outstanding request is refused with ESTALE
  *
- * The body of FREEZE (everything behind .frame, up to the last LUN) comes only with
- * HV_VSS_FEAT_LUNS; read() wants a buffer for the whole message and fails with EINVAL otherwise,
- * keeping the message. sizeof(struct hv_vss_request) is always enough.
+ * The body of FREEZE (everything after .frame, up to the last LUN) is sent only with
+ * HV_VSS_FEAT_LUNS. read() needs a buffer for the whole message; otherwise it fails with EINVAL and
+ * keeps the message. sizeof(struct hv_vss_request) is always enough.
  *
- * HV_VSS_OP_CANCEL tells an extended daemon that a request is no longer wanted, or that the kernel
- * has thawed what it had frozen; .cookie is that request's (for a held freeze that of FREEZE),
- * .arg is one of enum hv_vss_cancel. It is not answered. A request that was never read is taken
- * back silently.
+ * HV_VSS_OP_CANCEL tells an extended daemon that a request is cancelled, or that the kernel has
+ * thawed what the daemon had frozen. .cookie is that of the request (that of FREEZE, if it was
+ * already answered), .arg is one of enum hv_vss_cancel. The daemon does not answer it. A request
+ * that the daemon has not read is cancelled without a message.
  *
- * A write that answers nothing that is outstanding and was read fails with EINVAL in the base and
- * ESTALE in the extended protocol. FREEZE answered with success fails with EIO, and the host is
- * told "failed", if an armed file system is not frozen. When the service is gone, poll() reports
- * HUP and read() a last CANCEL, if any, then ENODEV, as do write() and ioctl().
+ * A write fails with EINVAL (base) or ESTALE (extended) if it does not answer a request that is
+ * outstanding and was read. A success for FREEZE fails with EIO if an armed file system is not
+ * frozen; the host is then told "failed". When the service is gone, poll() reports HUP, and read()
+ * returns a last CANCEL, if there is one, and then ENODEV, as write() and ioctl() do.
  *
- * THAW without a freeze that is still whole reaches the daemon, so that it can clean up, but is
- * answered with failure whatever the daemon says.
+ * If nothing is frozen, or the freeze is not whole any more, THAW is sent to the daemon all the
+ * same, so that it can clean up; but the host is told "failed" whatever the daemon answers.
  *
- * All integers are in host byte order (the guest's), padding is zero both ways.
+ * All integers are in the guest's byte order. Padding is zero in both directions.
  */
 #ifndef _UAPI_HV_VSS_H
 #define _UAPI_HV_VSS_H
@@ -56,8 +56,8 @@
 #define HV_VSS_OP_FREEZE		5
 #define HV_VSS_OP_THAW			6
 #define HV_VSS_OP_AUTO_RECOVER		7
-/* Operations that never leave the guest. */
-#define HV_VSS_OP_REGISTER		128	/* netlink days; refused */
+/* Operations between module and daemon only. */
+#define HV_VSS_OP_REGISTER		128	/* was used over netlink; refused */
 #define HV_VSS_OP_REGISTER1		129
 #define HV_VSS_OP_REGISTER2		130
 #define HV_VSS_OP_CANCEL		131
@@ -72,6 +72,8 @@
 #define HV_VSS_FEAT_CANCEL		0x00000001
 #define HV_VSS_FEAT_GUARD		0x00000002
 #define HV_VSS_FEAT_LUNS		0x00000004
+#define HV_VSS_FEAT_LIMITS		0x00000008	/* HV_VSS_IOC_LIMITS */
+#define HV_VSS_FEAT_THAW		0x00000010	/* HV_VSS_IOC_THAW */
 
 struct hv_vss_frame {
 	__u8 op;
@@ -87,13 +89,14 @@ struct hv_vss_reply {
 };
 
 struct hv_vss_registered {
-	__u32 abi;		/* the lower one of both sides */
-	__u32 features;		/* those that both sides have */
+	__u32 abi;		/* the lower version of both sides */
+	__u32 features;		/* that both sides have */
 	__u32 freeze_timeout_ms;	/* from the request until the host is told "failed" */
 	__u32 thaw_timeout_ms;
 	__u32 check_timeout_ms;	/* HOT_BACKUP */
-	__u32 hold_timeout_ms;	/* from the first ARM, and anew from the FREEZE answer, until the
-				 * guard thaws
+	__u32 hold_timeout_ms;	/* from the first ARM, and again from the answer to FREEZE, until
+				 * the guard thaws; with HV_VSS_FEAT_LIMITS the daemon can set its
+				 * own limits
 				 */
 	__u32 reserved[2];
 };
@@ -111,7 +114,7 @@ struct hv_vss_lun {
 
 #define HV_VSS_LUN_MAX		260
 
-/* What an extended read() returns: the frame alone, or with the body for FREEZE. */
+/* What an extended read() returns: the frame, for FREEZE followed by the body. */
 struct hv_vss_request {
 	struct hv_vss_frame frame;
 	__u32 backup_type;
@@ -123,39 +126,68 @@ struct hv_vss_request {
 enum hv_vss_cancel {
 	HV_VSS_CANCEL_TIMEOUT = 1,	/* the host has been told "failed" */
 	HV_VSS_CANCEL_HOLD,		/* frozen for too long: thawed by the kernel */
-	HV_VSS_CANCEL_RESCIND,		/* the host took the service away */
+	HV_VSS_CANCEL_RESCIND,		/* the host has withdrawn the service */
 	HV_VSS_CANCEL_SUSPEND,		/* the guest is about to hibernate */
-	HV_VSS_CANCEL_RESET,		/* the host began anew on the channel */
-	HV_VSS_CANCEL_FOREIGN_THAW,	/* somebody else thawed one of the armed file systems */
+	HV_VSS_CANCEL_RESET,		/* the host negotiated again */
+	HV_VSS_CANCEL_FOREIGN_THAW,	/* another process thawed one of the armed file systems */
 	HV_VSS_CANCEL_HOST,		/* the host sent THAW instead of waiting for the answer */
 	HV_VSS_CANCEL_EARLY_THAW,	/* the daemon itself thawed before the host asked */
+	HV_VSS_CANCEL_READONLY,		/* an armed file system met an error and became read-only */
 };
 
 /*
- * The guard: what is armed is thawed by the kernel if the daemon can't.
+ * How long the guard lets file systems be frozen. The daemon sets this right after its
+ * registration, so that both sides act at the same time. The admin bounds it with the module's
+ * parameter hold_max_ms; the call returns the limits in force. Needs HV_VSS_FEAT_LIMITS. EBUSY: a
+ * request that was read is outstanding, or a freeze is held; EINVAL: a limit of 0, or reserved
+ * bits.
+ */
+struct hv_vss_limits {
+	__u32 freezing_ms;	/* from the first ARM to the answer to FREEZE */
+	__u32 hold_ms;		/* from the answer to FREEZE to the request to THAW */
+	__u32 reserved[2];	/* 0 */
+};
+
+/*
+ * The guard: the kernel thaws what is armed if the daemon can't.
  *
  *	ARM		before ioctl(fd, FIFREEZE), with the same fd and from the same thread
  *	ioctl(fd, FIFREEZE)
  *	  DISARM	if that failed
- *	FROZEN		if it did not. Not needed, but from here on the kernel knows our freeze from
- *			what others freeze later. It may say ESTALE, and the kernel thaws; EIO,
- *			somebody else has thawed already; ENOTTY, it is older than this
+ *	FROZEN		if it succeeded. Optional. From here on the kernel can tell our freeze from
+ *			a later one. ESTALE: the kernel has thawed it or will; EIO: it is not
+ *			frozen, because another process has already thawed it
  *	...
- *	THAWING		before ioctl(fd, FITHAW); ESTALE: the kernel thaws or has thawed it, or
- *			somebody else has and may have frozen it for himself: don't
+ *	THAW		with HV_VSS_FEAT_THAW: the kernel ends this freeze and no other. Whatever
+ *			this returns, the caller has nothing more to do for the file system:
+ *			0: the freeze has ended, and was whole until now
+ *			ESTALE: the kernel has already ended it, or is about to
+ *			EIDRM: another process had ended it; what is frozen now is not ours
+ *			EROFS: the file system met an error and became read-only; the kernel ends
+ *			the freeze now, and writers get EROFS
+ *			EINPROGRESS: the thaw hangs, or the caller was killed; the kernel keeps
+ *			trying
+ *
+ *	without HV_VSS_FEAT_THAW these three instead:
+ *
+ *	THAWING		before ioctl(fd, FITHAW). After ESTALE, EIDRM or EROFS, which mean the same
+ *			as for THAW, don't call FITHAW
  *	ioctl(fd, FITHAW)
- *	DISARM		afterwards, not after ESTALE
+ *	DISARM		afterwards, but not if THAWING failed. Returns 1 if another freeze of the
+ *			file system remains, though ours was whole; FITHAW then returned EINVAL on
+ *			Linux 6.8 to 6.12
  *
- * All of them take the cookie of the FREEZE request: a late worker can't arm for the next one.
- * A FIFREEZE that returns success after its request was cancelled calls THAWING, gets ESTALE and
- * is done: the kernel thaws it at once.
+ * Each call has the cookie of the FREEZE request, so a late worker can't arm for the next request.
+ * If FIFREEZE succeeds after its request was cancelled, the worker calls THAW (or THAWING) and gets
+ * ESTALE: the kernel thaws at once, and the worker is done.
  *
- * ARM	EBUSY: frozen, by somebody else; EINPROGRESS: by us before, and the kernel is still to thaw
- *	it; EEXIST: armed already; ESTALE: not the outstanding FREEZE;
- *	EOPNOTSUPP: can't be frozen; ENOTTY: neither directory nor regular file; ENOSPC: more than
- *	HV_VSS_GUARD_MAX; EPERM: no CAP_SYS_ADMIN
+ * ARM	EBUSY: frozen by another process; EINPROGRESS: frozen by us before, and not yet thawed by
+ *	the kernel; EEXIST: armed already; ESTALE: not the outstanding FREEZE; EOPNOTSUPP: can't be
+ *	frozen; ENOTTY: neither directory nor regular file; ENOSPC: more than HV_VSS_GUARD_MAX;
+ *	EPERM: no CAP_SYS_ADMIN
  * all	EBADF: not open, or O_PATH; EINVAL: reserved bits, or the guard was not negotiated;
- *	ENODEV: the service is gone (the guard has thawed or is about to)
+ *	ENODEV: the service is gone (the guard has thawed or is about to); ENOTTY: the module is
+ *	older than this ioctl
  */
 #define HV_VSS_GUARD_MAX	4096
 
@@ -169,5 +201,7 @@ struct hv_vss_guard {
 #define HV_VSS_IOC_DISARM	_IOW(0xbd, 2, struct hv_vss_guard)
 #define HV_VSS_IOC_THAWING	_IOW(0xbd, 3, struct hv_vss_guard)
 #define HV_VSS_IOC_FROZEN	_IOW(0xbd, 4, struct hv_vss_guard)
+#define HV_VSS_IOC_LIMITS	_IOWR(0xbd, 5, struct hv_vss_limits)
+#define HV_VSS_IOC_THAW		_IOW(0xbd, 6, struct hv_vss_guard)
 
 #endif /* _UAPI_HV_VSS_H */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the probes ask with. Whatever does not hold is an error in every compiler and dialect, never
- * a warning: so warnings of the kernel's own headers, however strict its flags, decide nothing.
+ * Macros for the probes. A statement that does not hold is an error in every compiler and dialect,
+ * never a warning. So warnings in the kernel's own headers decide nothing, however strict its
+ * flags.
  */
 #ifndef _HV_VSS_PROBE_H
 #define _HV_VSS_PROBE_H
@@ -16,7 +17,7 @@ struct hv_vss_none { int none; };
 /* A member (the last argument) of a structure, for IS_OF_TYPE(). */
 #define MEMBER(type, ...)	(((type *)0)->__VA_ARGS__)
 
-/* Structure @type has no @member, or this one would have it twice. Needs -fms-extensions. */
+/* Structure @type has no @member, else this one would have it twice. Needs -fms-extensions. */
 #define HAS_NO_MEMBER(type, member) \
 	struct hv_vss_has_no_##member { type; struct hv_vss_none member; }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Control: what is not so does not compile, so a probe that compiles means something. Must not
- * compile. (That the other forms can fail shows where both answers of a question compile.)
+ * Control: a wrong statement does not compile, so a probe that compiles means something. Must not
+ * compile. (If another kind of statement never failed, several answers of a question would compile,
+ * which is an error.)
  */
 #include <linux/hyperv.h>
 #include "../probe.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Control: the headers that all probes use compile, so a probe that fails does so for its own
- * reason. Must compile.
+ * Control: the headers that all probes use compile, so a probe that fails does so because of its
+ * own statement. Must compile.
  */
 #include <linux/fs.h>
 #include <linux/hyperv.h>

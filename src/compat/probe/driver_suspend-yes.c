@@ -3,8 +3,8 @@
  * struct hv_driver has suspend() and resume().
  *
  * Since 271b2224d42f "Drivers: hv: vmbus: Implement suspend/resume for VSC drivers for
- * hibernation" (5.4). Backports: EL 8.3. Where they exist, a driver without them forbids to
- * hibernate.
+ * hibernation" (5.4). Backports: EL 8.3. On these kernels a driver without them makes hibernation
+ * impossible.
  */
 #include <linux/hyperv.h>
 #include "../probe.h"

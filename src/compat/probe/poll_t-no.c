@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What poll() returns is an unsigned int. See poll_t-yes.
+ * poll() returns an unsigned int. See poll_t-yes.
  */
 #include <linux/fs.h>
 #include <linux/poll.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What poll() returns has a type of its own, which sparse tells from integers.
+ * poll() returns a type of its own, which sparse tells from integers.
  *
  * Since 8ced390c2b18 "define __poll_t, annotate constants" (4.16). Backports: EL 8.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All file systems are thawed with the function. See sop_thaw_super-yes.
+ * All file systems are thawed with the function thaw_super(). See sop_thaw_super-yes.
  */
 #include <linux/fs.h>
 #include "../probe.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A file system may have a thaw_super() of its own, which FITHAW prefers.
+ * A file system can have a thaw_super() operation of its own, which FITHAW prefers.
  *
  * Since "fs: add freeze_super/thaw_super fs hooks" (3.19), for gfs2. Its arguments have always
- * been those of the function.
+ * been those of the function thaw_super().
  */
 #include <linux/fs.h>
 #include "../probe.h"

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who waits for a thaw waits in the semaphore that writers take, in a queue that percpu_up_write()
- * wakes.
+ * Writers wait for a thaw in the semaphore that they take, in a queue that percpu_up_write() wakes.
  *
- * Since wait_unfrozen went (6.6). The queue is older: 7f26482a872c "locking/percpu-rwsem: Remove
- * the embedded rwsem" (5.7).
+ * Since wait_unfrozen was removed (6.6). The queue is older: 7f26482a872c "locking/percpu-rwsem:
+ * Remove the embedded rwsem" (5.7).
  */
 #include <linux/fs.h>
 #include "../probe.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * It is a wait_queue_t. See wait_queue_entry-yes.
+ * An entry of a wait queue is a wait_queue_t. See wait_queue_entry-yes.
  */
 #include <linux/wait.h>
 #include "../probe.h"

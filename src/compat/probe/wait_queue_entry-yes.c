@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is put into a wait queue is a wait_queue_entry_t.
+ * An entry of a wait queue is a wait_queue_entry_t.
  *
  * Since ac6424b981bc "sched/wait: Rename wait_queue_t => wait_queue_entry_t" (4.13).
  */
