@@ -6,21 +6,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "guardian.h"
-#include "journal.h"
-#include "list.h"
-#include "log.h"
-#include "selfspawn.h"
+#include "base/container.h"
+#include "base/ioflusher.h"
+#include "base/journal.h"
+#include "base/log.h"
+#include "base/selfspawn.h"
+#include "report/list.h"
+#include "report/status.h"
 #include "serve.h"
-#include "status.h"
+#include "unguarded/guardian.h"
 
-#define LEFTOVER_TRIES		50	/* for a dead daemon's hanging FIFREEZE to come back */
+#define LEFTOVER_TRIES		50	/* for a hanging FIFREEZE of a dead daemon to return */
 #define LEFTOVER_WAIT_MS	100
-#define HEAP	(4L * 1024 * 1024)	/* for the mount tables of a machine with thousands */
 
 /* Descriptors 0 to 2 must exist, or the device could become our stderr. */
 static int ensure_standard_fds(void)
@@ -36,27 +39,31 @@ static int ensure_standard_fds(void)
 	return 0;
 }
 
-/*
- * While file systems are frozen memory must not be asked for: reclaim may wait for a frozen one.
- * So the heap is grown now, never given back, and locked with everything else.
- */
-static void lock_memory(void)
+/* Each file system and each mount namespace needs a descriptor: the default of 1024 is too low. */
+static void raise_file_limit(void)
 {
-	void *heap;
+	struct rlimit limit;
 
-	mallopt(M_MMAP_MAX, 0);
-	mallopt(M_TRIM_THRESHOLD, -1);
-	mallopt(M_TOP_PAD, HEAP);
-	if (mlockall(MCL_CURRENT | MCL_FUTURE))
-		log_msg(LOG_WARNING, "cannot lock memory: %s", strerror(errno));
-	heap = malloc(HEAP);
-	if (heap)
-		memset(heap, 0, HEAP);
-	free(heap);
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_msg(LOG_WARNING, "cannot raise the number of open files: %s", strerror(errno));
 }
 
-/* All threads inherit the mask; SIGPIPE is answered with EPIPE where it matters. */
-static int take_signals(void)
+/*
+ * The kernel frees memory by writing to file systems, and by dropping inodes, for which the XFS of
+ * older kernels waits while it is frozen. What this process needs while file systems are frozen
+ * must not wait for them. All threads and the guardian inherit it; before 5.6, and without
+ * CAP_SYS_RESOURCE, there is no such protection.
+ */
+static void avoid_reclaim(void)
+{
+	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+}
+
+/* All threads inherit the mask. SIGPIPE is ignored: calls return EPIPE. */
+static int block_signals(void)
 {
 	sigset_t set;
 	int fd;
@@ -72,7 +79,7 @@ static int take_signals(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* To the journal if that is where stderr leads, with its fields. */
+/* Logs to the journal, with fields, if stderr is connected to it. */
 static int start_log(bool verbose)
 {
 	bool prefix = getenv("JOURNAL_STREAM");
@@ -81,7 +88,7 @@ static int start_log(bool verbose)
 	return log_start(STDERR_FILENO, prefix, verbose ? LOG_DEBUG : LOG_INFO);
 }
 
-static int thaw_patiently(struct leftover *leftover, const struct options *o)
+static int thaw_with_retries(struct leftover *leftover, const struct options *o)
 {
 	int ret;
 
@@ -101,11 +108,11 @@ static int serve_locked(const struct options *o)
 	struct notify notify;
 	int signals, err;
 
-	mallopt(M_ARENA_MAX, 1);	/* before the first thread gets one of its own */
-	signals = take_signals();
+	mallopt(M_ARENA_MAX, 1);	/* before another thread gets an arena of its own */
+	signals = block_signals();
 	if (signals < 0)
 		return signals;
-	/* First of all: what is left frozen may block whoever reads our log. */
+	/* The log has a thread: a frozen file system may block the reader of the log. */
 	err = start_log(o->verbose);
 	if (err)
 		return err;
@@ -117,9 +124,37 @@ static int serve_locked(const struct options *o)
 		log_msg(LOG_WARNING, "%s: %s; what a killed daemon leaves frozen stays frozen",
 			o->run_dir, strerror(-err));
 	else
-		thaw_patiently(&leftover, o);
-	lock_memory();
+		thaw_with_retries(&leftover, o);
 	return serve(o, &notify, &leftover, signals);
+}
+
+/* The notes in the directory decide what root thaws, and which programs it calls. */
+static bool is_writable_by_root_only(const char *dir)
+{
+	struct stat st;
+
+	return lstat(dir, &st) || (S_ISDIR(st.st_mode) && !(st.st_mode & 0022) &&
+				   (!st.st_uid || st.st_uid == geteuid()));
+}
+
+/*
+ * Checks the directory; and to serve, that all file systems of the machine can be seen from here.
+ */
+static bool can_start(const struct options *o)
+{
+	const char *problem = o->action == ACTION_SERVE ? container_problem() : NULL;
+
+	if (o->action != ACTION_SERVE && o->action != ACTION_THAW_LEFTOVERS)
+		return true;
+	if (!is_writable_by_root_only(o->run_dir)) {
+		log_msg(LOG_ERR, "--run-dir=%s: users other than root can write to it, or it is "
+			"not a directory", o->run_dir);
+		return false;
+	}
+	if (problem)
+		log_msg(LOG_ERR, "not serving: %s. Run hv-vss-daemon on the machine itself, or in "
+			"a container that shares its PID and user namespaces", problem);
+	return !problem;
 }
 
 static int thaw_leftovers(const struct options *o)
@@ -131,7 +166,7 @@ static int thaw_leftovers(const struct options *o)
 	if (!err)
 		err = leftover_lock(&leftover, o->run_dir);
 	if (!err)
-		err = thaw_patiently(&leftover, o);
+		err = thaw_with_retries(&leftover, o);
 	if (err != -EBUSY && hookrun_leftovers(&o->hooks) && !err)
 		err = -EIO;
 	return err;
@@ -158,14 +193,23 @@ int main(int argc, char **argv)
 	struct options o;
 	int err;
 
-	if (ensure_standard_fds())
+	err = ensure_standard_fds();
+	if (err) {
+		fprintf(stderr, "hv-vss-daemon: /dev/null: %s\n", strerror(-err));
 		return EXIT_FAILURE;
+	}
 	err = options_parse(&o, argc, argv);
 	if (err < 0 && o.action == ACTION_STATUS) {
 		err = status_print(o.run_dir, o.plan.sysfs, o.json);
+	} else if (err < 0 && o.action == ACTION_CHECK) {
+		err = check_print(o.run_dir, o.plan.sysfs, &o.limits);
+	} else if (err < 0 && !can_start(&o)) {
+		err = EXIT_USAGE;	/* systemd does not restart after this code */
 	} else if (err < 0) {
+		raise_file_limit();
+		avoid_reclaim();
 		if (o.action == ACTION_LIST)
-			err = list_all(&o.plan, &o.hooks, o.json);
+			err = list_all(&o.plan, &o.hooks, o.json, o.ignore_kernel_faults);
 		else if (o.action == ACTION_THAW_LEFTOVERS)
 			err = thaw_leftovers(&o);
 		else if (o.action == ACTION_GUARDIAN)

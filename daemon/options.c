@@ -6,20 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../include/uapi/hv_vss.h"
-#include "array.h"
+#include "base/array.h"
+#include "base/clock.h"
+#include "hv_vss.h"
 #include "options.h"
 
 #ifndef HV_VSS_VERSION
 #define HV_VSS_VERSION "unknown"
 #endif
 
-#define SECOND		1000000LL	/* in us */
-
 enum {
-	OPT_DEVICE = 256,
+	OPT_BUSY = 256,
+	OPT_CHECK,
+	OPT_DEAD,
+	OPT_DEVICE,
 	OPT_EXCLUDE,
 	OPT_EXIT_IF_ABSENT,
+	OPT_FIFREEZE_TIMEOUT,
 	OPT_FOREIGN,
 	OPT_FREEZE_LUNS,
 	OPT_FREEZE_TIMEOUT,
@@ -31,18 +34,25 @@ enum {
 	OPT_HOOK_TIMEOUT,
 	OPT_INCLUDE,
 	OPT_JSON,
+	OPT_KERNEL_FAULTS,
+	OPT_MAX_AGE,
 	OPT_RUN_DIR,
 	OPT_STATUS,
 	OPT_STRICT,
 	OPT_SYNC_TIMEOUT,
 	OPT_THAW_LEFTOVERS,
 	OPT_THIS_NAMESPACE,
+	OPT_UNREAD_NAMESPACES,
 };
 
 static const struct option long_options[] = {
+	{ "busy", required_argument, NULL, OPT_BUSY },
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "dead", required_argument, NULL, OPT_DEAD },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "exclude", required_argument, NULL, OPT_EXCLUDE },
 	{ "exit-if-absent", no_argument, NULL, OPT_EXIT_IF_ABSENT },
+	{ "fifreeze-timeout", required_argument, NULL, OPT_FIFREEZE_TIMEOUT },
 	{ "foreign", required_argument, NULL, OPT_FOREIGN },
 	{ "foreground", no_argument, NULL, 'n' },
 	{ "freeze-luns", no_argument, NULL, OPT_FREEZE_LUNS },
@@ -56,7 +66,9 @@ static const struct option long_options[] = {
 	{ "hooks", required_argument, NULL, OPT_HOOKS },
 	{ "include", required_argument, NULL, OPT_INCLUDE },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "kernel-faults", required_argument, NULL, OPT_KERNEL_FAULTS },
 	{ "list", no_argument, NULL, 'l' },
+	{ "max-age", required_argument, NULL, OPT_MAX_AGE },
 	{ "no-daemon", no_argument, NULL, 'n' },
 	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	{ "status", no_argument, NULL, OPT_STATUS },
@@ -64,6 +76,7 @@ static const struct option long_options[] = {
 	{ "sync-timeout", required_argument, NULL, OPT_SYNC_TIMEOUT },
 	{ "thaw-leftovers", no_argument, NULL, OPT_THAW_LEFTOVERS },
 	{ "this-namespace", no_argument, NULL, OPT_THIS_NAMESPACE },
+	{ "unread-namespaces", required_argument, NULL, OPT_UNREAD_NAMESPACES },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 }
@@ -73,32 +86,51 @@ static const char help[] =
 "usage: hv-vss-daemon [OPTION]...\n"
 "Freeze and thaw the file systems of this guest when the Hyper-V host backs it up.\n"
 "\n"
-"  -l, --list             print what would be frozen, in which order, and why not\n"
-"                         the rest; freeze nothing\n"
-"      --status           print what the daemon does, and how the last backups went;\n"
-"                         exit with 0: running, 1: the last backup has failed,\n"
-"                         3: not running, 4: not known\n"
+"  -l, --list             print which file systems would be frozen, in which order, and\n"
+"                         why the others would not; freeze nothing\n"
+"      --status           print what the daemon does, and the results of the last backups;\n"
+"                         exit with 0: ok, 1: the last backup has failed,\n"
+"                         or none can be made now, 3: not running, 4: unknown\n"
+"      --check            the same in one line, for monitoring: exit with 0: ok,\n"
+"                         1: warning, 2: critical, 3: unknown\n"
+"      --max-age=[TIME,]TIME\n"
+"                         with --check: ages of the last good backup for warning and\n"
+"                         critical: 90m, 26h, 3d\n"
 "      --json             with --list or --status: as JSON\n"
 "      --thaw-leftovers   thaw what a killed daemon has left frozen, and exit\n"
 "\n"
 "      --include=PATTERN  freeze only what matches (may be given several times)\n"
 "      --exclude=PATTERN  don't freeze what matches (may be given several times);\n"
-"                         PATTERN is a shell pattern for a mount point, or\n"
-"                         type:PATTERN, or device:PATTERN\n"
-"      --this-namespace   leave file systems alone that are mounted only in other\n"
+"                         PATTERN is a mount point, or type:TYPE, or device:PATH;\n"
+"                         * ? [] match a part of a name, ** any directories\n"
+"      --this-namespace   skip file systems that are mounted only in other\n"
 "                         mount namespaces (containers)\n"
+"      --unread-namespaces=POLICY\n"
+"                         a mount namespace that is too large to be read is skipped\n"
+"                         and named (skip, the default), or makes the backup fail: fail\n"
 "      --strict           fail if a file system can't be frozen (vfat, ...), instead\n"
-"                         of only writing it out\n"
-"      --foreign=POLICY   a file system that somebody else has frozen makes the backup\n"
-"                         fail (the default), or is left as it is: skip\n"
+"                         of only syncing it\n"
+"      --foreign=POLICY   a file system that another process has frozen makes the backup\n"
+"                         fail (the default), or is skipped: skip\n"
+"      --busy=POLICY      a process that is stuck in the middle of a write, or a balance or\n"
+"                         scrub of a btrfs, blocks a freeze: the backup fails (the\n"
+"                         default), or waits until it ends, and all can write: wait\n"
+"      --kernel-faults=POLICY\n"
+"                         known faults of this kernel's version are reported by --list\n"
+"                         and at the start (warn, the default), or not: ignore\n"
+"      --dead=POLICY      a file system that answers with I/O errors makes the backup\n"
+"                         fail (the default), or is skipped and named: skip\n"
 "      --freeze-luns      freeze only what is on the disks that the host names; fail if\n"
-"                         they can't be told\n"
-"      --hold=SECONDS     thaw if the host has not asked for it after this time, or if\n"
-"                         freezing alone takes that long (default 60)\n"
+"                         these are unknown\n"
+"      --hold=SECONDS     thaw if the host has not sent THAW after this time\n"
+"                         (default 60)\n"
+"      --fifreeze-timeout=SECONDS\n"
+"                         thaw and give up if not all is frozen after this time, counted\n"
+"                         from the first FIFREEZE (default 10)\n"
 "      --freeze-timeout=SECONDS\n"
 "                         give up if not frozen after this time (default 600)\n"
 "      --sync-timeout=SECONDS\n"
-"                         give up if not written out before the freeze after this time\n"
+"                         give up if not synced before the freeze after this time\n"
 "                         (default: as long as --freeze-timeout)\n"
 "\n"
 "      --hooks=PATH       directory of programs that are called with \"freeze\" before\n"
@@ -112,8 +144,8 @@ static const char help[] =
 "\n"
 "      --device=PATH      default /dev/" HV_VSS_DEVICE "\n"
 "      --exit-if-absent   exit if the device isn't there, instead of waiting for it\n"
-"      --run-dir=PATH     where to keep notes, default /run/hv-vss\n"
-"  -n, --foreground       accepted and ignored: that is what it always does\n"
+"      --run-dir=PATH     directory for state files, default /run/hv-vss\n"
+"  -n, --foreground       accepted and ignored: it always runs in the foreground\n"
 "  -v, --verbose          log details\n"
 "  -V, --version          print the version\n"
 "  -h, --help             print this text\n";
@@ -134,12 +166,68 @@ static int parse_seconds(const char *name, const char *text, int64_t *us)
 	return 0;
 }
 
-static int parse_foreign(const char *text, bool *skip)
+/* Parses one age, and sets @end behind it; 0 if it is invalid. */
+static int64_t parse_age(const char *text, char **end)
+{
+	static const char units[] = "smhd";
+	static const int seconds[] = { 1, 60, 3600, 86400 };
+	const char *unit;
+	long value;
+
+	errno = 0;
+	value = strtol(text, end, 10);
+	if (errno || *end == text || value < 1 || value > 1000000)
+		return 0;
+	unit = **end ? strchr(units, **end) : NULL;
+	if (!unit)
+		return value * SECOND;
+	(*end)++;
+	return value * seconds[unit - units] * SECOND;
+}
+
+/* "26h", or "26h,2d": then the first one is for the warning. */
+static int parse_max_age(struct status_limits *limits, const char *text)
+{
+	char *end;
+
+	limits->warn_us = 0;
+	limits->max_us = parse_age(text, &end);
+	if (limits->max_us && *end == ',') {
+		limits->warn_us = limits->max_us;
+		limits->max_us = parse_age(end + 1, &end);
+	}
+	if (limits->max_us && !*end && limits->warn_us <= limits->max_us)
+		return 0;
+	fprintf(stderr, "hv-vss-daemon: --max-age=%s: neither a time like 90m, 26h or 3d nor two "
+		"of them, the shorter one first\n", text);
+	return EXIT_USAGE;
+}
+
+/* "fail" or "skip". */
+static int parse_policy(const char *name, const char *text, bool *skip)
 {
 	*skip = !strcmp(text, "skip");
 	if (*skip || !strcmp(text, "fail"))
 		return 0;
-	fprintf(stderr, "hv-vss-daemon: --foreign=%s: neither fail nor skip\n", text);
+	fprintf(stderr, "hv-vss-daemon: --%s=%s: neither fail nor skip\n", name, text);
+	return EXIT_USAGE;
+}
+
+static int parse_busy(const char *text, bool *wait)
+{
+	*wait = !strcmp(text, "wait");
+	if (*wait || !strcmp(text, "fail"))
+		return 0;
+	fprintf(stderr, "hv-vss-daemon: --busy=%s: neither fail nor wait\n", text);
+	return EXIT_USAGE;
+}
+
+static int parse_kernel_faults(const char *text, bool *hush)
+{
+	*hush = !strcmp(text, "ignore");
+	if (*hush || !strcmp(text, "warn"))
+		return 0;
+	fprintf(stderr, "hv-vss-daemon: --kernel-faults=%s: neither warn nor ignore\n", text);
 	return EXIT_USAGE;
 }
 
@@ -164,23 +252,34 @@ static int parse_hook_failure(struct hooks_config *hooks, const char *text)
 	return EXIT_USAGE;
 }
 
+static bool is_pattern(const char *text)
+{
+	if (!strncmp(text, "type:", 5))
+		return text[5];
+	if (!strncmp(text, "device:", 7))
+		return text[7];
+	return text[0] == '/' || !strcmp(text, "**") || !strncmp(text, "**/", 3);
+}
+
 /* Patterns point into argv. */
 static int add_pattern(char ***list, const char *name, char *text)
 {
 	size_t n = 0;
 	char **more;
 
-	if (text[0] != '/' && text[0] != '*' && strncmp(text, "type:", 5) != 0 &&
-	    strncmp(text, "device:", 7) != 0) {
+	if (!is_pattern(text)) {
 		fprintf(stderr, "hv-vss-daemon: --%s=%s: neither a path nor type:... nor "
-			"device:...\n", name, text);
+			"device:...%s\n", name, text,
+			text[0] == '*' ? " (* does not match a /, ** does)" : "");
 		return EXIT_USAGE;
 	}
 	while (*list && (*list)[n])
 		n++;
 	more = array_resize(*list, n + 2, sizeof(**list));
-	if (!more)
+	if (!more) {
+		fputs("hv-vss-daemon: out of memory\n", stderr);
 		return EXIT_FAILURE;
+	}
 	more[n] = text;
 	more[n + 1] = NULL;
 	*list = more;
@@ -190,7 +289,8 @@ static int add_pattern(char ***list, const char *name, char *text)
 static int set_action(struct options *o, enum options_action action)
 {
 	if (o->action != ACTION_SERVE && o->action != action) {
-		fputs("hv-vss-daemon: only one of --list, --status and --thaw-leftovers\n", stderr);
+		fputs("hv-vss-daemon: only one of --list, --status, --check and --thaw-leftovers\n",
+		      stderr);
 		return EXIT_USAGE;
 	}
 	o->action = action;
@@ -215,6 +315,13 @@ static int set_guarded(struct options *o, const char *text)
 static int apply(struct options *o, int opt)
 {
 	switch (opt) {
+	case OPT_BUSY:
+		return parse_busy(optarg, &o->freezer.wait_busy);
+	case OPT_CHECK:
+		return set_action(o, ACTION_CHECK);
+	case OPT_DEAD:
+		o->plan.skip_dead = !strcmp(optarg, "skip");
+		return parse_policy("dead", optarg, &o->freezer.skip_dead);
 	case OPT_DEVICE:
 		o->device = optarg;
 		return 0;
@@ -225,8 +332,10 @@ static int apply(struct options *o, int opt)
 	case OPT_EXIT_IF_ABSENT:
 		o->exit_if_absent = true;
 		return 0;
+	case OPT_FIFREEZE_TIMEOUT:
+		return parse_seconds("fifreeze-timeout", optarg, &o->freezer.fifreeze_us);
 	case OPT_FOREIGN:
-		return parse_foreign(optarg, &o->freezer.skip_foreign);
+		return parse_policy("foreign", optarg, &o->freezer.skip_foreign);
 	case OPT_FREEZE_LUNS:
 		o->plan.only_luns = true;
 		return 0;
@@ -247,6 +356,10 @@ static int apply(struct options *o, int opt)
 	case OPT_JSON:
 		o->json = true;
 		return 0;
+	case OPT_KERNEL_FAULTS:
+		return parse_kernel_faults(optarg, &o->ignore_kernel_faults);
+	case OPT_MAX_AGE:
+		return parse_max_age(&o->limits, optarg);
 	case OPT_RUN_DIR:
 		o->run_dir = optarg;
 		return 0;
@@ -261,6 +374,8 @@ static int apply(struct options *o, int opt)
 	case OPT_THIS_NAMESPACE:
 		o->plan.own_namespace_only = true;
 		return 0;
+	case OPT_UNREAD_NAMESPACES:
+		return parse_policy("unread-namespaces", optarg, &o->plan.skip_unread);
 	case OPT_THAW_LEFTOVERS:
 		return set_action(o, ACTION_THAW_LEFTOVERS);
 	case 'l':
@@ -276,12 +391,34 @@ static int apply(struct options *o, int opt)
 	}
 }
 
+/* @argument: the first argument that is not an option, or NULL */
+static int check_combination(const struct options *o, const char *argument)
+{
+	if (argument)
+		fprintf(stderr, "hv-vss-daemon: %s: not an option\n", argument);
+	else if (o->json && o->action != ACTION_LIST && o->action != ACTION_STATUS)
+		fputs("hv-vss-daemon: --json needs --list or --status\n", stderr);
+	else if (o->limits.max_us && o->action != ACTION_CHECK)
+		fputs("hv-vss-daemon: --max-age needs --check\n", stderr);
+	else
+		return 0;
+	return EXIT_USAGE;
+}
+
+static bool for_monitoring(char **argv)
+{
+	while (*argv)
+		if (!strcmp(*argv++, "--check"))
+			return true;
+	return false;
+}
+
 /**
  * options_parse() - read the command line
- * @o: filled in, with the defaults for what is not given
+ * @o: filled in, with defaults for options that are not given
  * @argc: of main()
- * @argv: of main(); must outlive @o
- * Return: -1 to go on; or the code to exit with, everything said.
+ * @argv: of main(); must stay valid longer than @o
+ * Return: -1 to go on; or the exit code: errors are printed already.
  */
 int options_parse(struct options *o, int argc, char **argv)
 {
@@ -290,11 +427,12 @@ int options_parse(struct options *o, int argc, char **argv)
 	*o = (struct options){
 		.device = "/dev/" HV_VSS_DEVICE,
 		.run_dir = "/run/hv-vss",
-		.plan = { .sysfs = "/sys" },
+		.plan = { .sysfs = "/sys", .skip_unread = true },
 		.freezer = {
-			.freeze_us = 600 * SECOND,	/* the kernel waits 15 min for it ... */
+			.freeze_us = 600 * SECOND,	/* the kernel waits 15 min for the answer */
+			.fifreeze_us = 10 * SECOND,	/* all is synced before */
 			.hold_us = 60 * SECOND,
-			.thaw_us = 20 * SECOND,		/* ... and 30 s for a thaw. */
+			.thaw_us = 20 * SECOND,		/* the kernel waits 30 s for the answer */
 			.patience_us = SECOND,
 		},
 		.hooks = { .where = HOOKS_DIR, .optional = true, .timeout_us = 30 * SECOND },
@@ -302,20 +440,17 @@ int options_parse(struct options *o, int argc, char **argv)
 	while (!ret && (opt = getopt_long(argc, argv, "hlnvV", long_options, NULL)) != -1) {
 		if (opt == 'h' || opt == 'V') {
 			fputs(opt == 'h' ? help : "hv-vss-daemon " HV_VSS_VERSION "\n", stdout);
-			return EXIT_SUCCESS;
+			return fflush(stdout) || ferror(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 		}
 		ret = apply(o, opt);
 	}
-	if (!ret && o->json && o->action != ACTION_LIST && o->action != ACTION_STATUS) {
-		fputs("hv-vss-daemon: --json goes with --list or --status\n", stderr);
-		ret = EXIT_USAGE;
-	}
 	o->hooks.run_dir = o->run_dir;
 	o->hooks.verbose = o->verbose;
-	if (!ret && optind < argc) {
-		fprintf(stderr, "hv-vss-daemon: %s: not an option\n", argv[optind]);
-		ret = EXIT_USAGE;
-	}
+	if (!ret)
+		ret = check_combination(o, argv[optind]);
+	/* For monitoring exit code 2 would mean "critical". */
+	if (ret == EXIT_USAGE && for_monitoring(argv))
+		ret = CHECK_UNKNOWN;
 	return ret ? ret : -1;
 }
 

@@ -2,16 +2,19 @@
 #ifndef HV_VSS_OPTIONS_H
 #define HV_VSS_OPTIONS_H
 
-#include "freezer.h"
-#include "hooks.h"
+#include "freeze/freezer_types.h"
+#include "hooks/hooks.h"
+#include "report/status.h"
+#include "targets/build.h"
 
 enum options_action {
 	ACTION_SERVE,
 	ACTION_LIST,
 	ACTION_STATUS,
+	ACTION_CHECK,
 	ACTION_THAW_LEFTOVERS,
-	ACTION_GUARDIAN,	/* how the daemon starts its guardian; not for people */
-	ACTION_HOOK_RUNNER,	/* the same, for what calls hooks */
+	ACTION_GUARDIAN,	/* used by the daemon to start its guardian; not documented */
+	ACTION_HOOK_RUNNER,	/* the same for the process that calls hooks */
 };
 
 struct options {
@@ -22,12 +25,14 @@ struct options {
 	bool verbose;
 	bool json;
 	bool exit_if_absent;
-	struct fsset_config plan;
+	bool ignore_kernel_faults;	/* don't report known faults of the running kernel */
+	struct build_config plan;
 	struct freezer_config freezer;
 	struct hooks_config hooks;
+	struct status_limits limits;
 };
 
-/* Exit with this code means: the command line is wrong, nothing has been done. */
+/* Exit code: the command line is wrong, or the daemon can't serve from here. Nothing was done. */
 #define EXIT_USAGE	2
 
 int options_parse(struct options *o, int argc, char **argv);

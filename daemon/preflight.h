@@ -1,57 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host's question whether this guest can be backed up online (HOT_BACKUP).
+ * The preflight: can this guest be backed up online (HOT_BACKUP)?
  *
- * A yes from memory costs no more than reading the question: the last thorough look has found no
- * problem, and the kernel says that nothing was mounted or unmounted here since. Else a look comes
- * first: the plan is made, and every file system of it is opened.
+ * If the last full preflight has found no problem, and our mount table has not changed since, the
+ * answer is yes at once. Otherwise a full preflight runs first: it makes the plan and opens all its
+ * file systems.
  *
- * What memory can't know (hooks, other mount namespaces) is looked at soon after such an answer,
- * unless FREEZE comes first, which looks itself. A yes that was wrong costs a FREEZE that fails; it
- * is never taken for a backup.
+ * Changes of hooks or in other mount namespaces are not noticed that way. So a quick preflight,
+ * which opens nothing, runs soon after an immediate yes, unless FREEZE comes first. If the yes was
+ * wrong, FREEZE fails: it makes its own plan.
  */
 #ifndef HV_VSS_PREFLIGHT_H
 #define HV_VSS_PREFLIGHT_H
 
-#include "fsset.h"
-#include "hooks.h"
+#include "blockers/busy.h"
+#include "hooks/hooks.h"
+#include "plan/kernelfaults.h"
+#include "targets/build.h"
 
 struct preflight {
-	const struct fsset_config *plan;
+	const struct build_config *plan;
+	const struct busy_config *busy;	/* NULL: don't search for blockers */
 	const struct hooks_config *hooks;
+	const struct kernel *kernel;	/* NULL: don't warn of known faults of the kernel */
 	const struct sysops *ops;
 	struct pool *pool;
-	void (*report)(void *ctx, bool ok);	/* what a look has come to that was waited for */
+	void (*report)(void *ctx, bool ok);	/* the result of a preflight that was requested */
 	void *ctx;
 
-	bool running;		/* the job has not been taken back */
-	bool asked;		/* somebody waits for what it finds */
-	bool early;		/* it was begun before that */
-	bool ready;		/* the last look has found no problem ... */
-	int table;		/* ... and this is our mount table, opened before it; -1 */
-	int64_t deadline;	/* of the look */
-	int64_t due;		/* when to look without being asked; INT64_MAX */
-	int64_t limit_us;	/* the time for that */
-	char why[FSSET_WHY];	/* why not */
+	bool running;		/* the job has not returned */
+	bool requested;		/* the host waits for the result */
+	bool started_early;	/* the job was started before the request */
+	bool passed;		/* the last full preflight has found no problem ... */
+	int mountinfo;		/* ... and this is our mount table, opened before it; -1 */
+	int64_t deadline;	/* of the running preflight */
+	int64_t scheduled;	/* when to run one without a request; INT64_MAX: never */
+	int64_t limit_us;	/* time limit of that */
+	char reason[REASON_SIZE];	/* why no backup can be made */
+	struct culprits culprits;	/* blockers */
 
-	/* The worker's while it runs. */
+	/* Used by the worker while it runs. */
 	struct job job;
-	bool thorough;		/* opens the file systems, too */
-	int found;		/* 0 or a negative errno */
-	int found_table;
-	char found_why[FSSET_WHY];
+	bool full;		/* open the file systems */
+	bool warned;		/* has warned of the kernel */
+	int result;		/* 0 or a negative errno */
+	int result_mountinfo;
+	char result_reason[REASON_SIZE];
+	struct culprits result_culprits;
 };
 
 void preflight_init(struct preflight *p);
-int preflight_ask(struct preflight *p, int64_t limit_us);
-bool preflight_drop(struct preflight *p);
-void preflight_look(struct preflight *p, int64_t limit_us);
-void preflight_look_later(struct preflight *p, int64_t limit_us);
-void preflight_stand_by(struct preflight *p);
-bool preflight_is_due(const struct preflight *p);
-void preflight_forget(struct preflight *p);
+int preflight_request(struct preflight *p, int64_t limit_us);
+bool preflight_cancel(struct preflight *p);
+void preflight_start(struct preflight *p, int64_t limit_us);
+void preflight_schedule(struct preflight *p, int64_t limit_us);
+void preflight_unschedule(struct preflight *p);
+bool preflight_is_scheduled(const struct preflight *p);
+void preflight_invalidate(struct preflight *p);
 bool preflight_job_done(struct preflight *p, struct job *job);
 void preflight_tick(struct preflight *p);
 int64_t preflight_deadline(const struct preflight *p);
+const char *preflight_reason(const struct preflight *p);
+const struct culprits *preflight_culprits(const struct preflight *p);
 
 #endif

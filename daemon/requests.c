@@ -1,332 +1,321 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "guardian.h"
-#include "log.h"
+#include "base/log.h"
+#include "base/format.h"
+#include "holdlimit.h"
 #include "requests.h"
-#include "words.h"
 
-#define SECOND		1000000LL	/* in us */
-
-static const char still_hangs[] = "a call of an earlier freeze still hangs in the kernel";
-
-/**
- * requests_give_up() - end what is going on: nobody waits for it
- * @b: the backup
- * @why: for the log
- */
-void requests_give_up(struct backup *b, const char *why)
+static void set_status(const struct requests *r, const char *what)
 {
-	b->busy = false;
-	b->queued = false;
-	if (preflight_drop(&b->preflight)) {
-		ledger_why(&b->ledger, why);
-		ledger_answer(&b->ledger, HV_VSS_OP_HOT_BACKUP, ANSWER_LATE);
-		ledger_end(&b->ledger);
-	}
-	freezer_abort(&b->freezer, why);
-	if (b->freezer.state != FREEZER_IDLE)
-		return;
-	if (b->hooks.state == HOOKS_LOOKING || b->hooks.state == HOOKS_FREEZING)
-		log_msg(LOG_WARNING, "stopping: %s", why);
-	hooks_end(&b->hooks, false);
-	ledger_why(&b->ledger, why);
-	ledger_end(&b->ledger);
+	r->callbacks->set_status(r->ctx, what);
 }
 
-/* False: nobody waits for the answer. */
-static bool answer(struct backup *b, bool ok)
+/* The reason while a call hangs: always begins with the same words. */
+static void format_hang(const struct requests *r, char why[REASON_SIZE])
 {
-	const struct hv_vss_frame *frame = &b->request.frame;
+	const char *what = freezer_hangs(r->freezer);
+
+	snprintf(why, REASON_SIZE,
+		 "a call of an earlier freeze still hangs in the kernel%s%.190s%s",
+		 what[0] ? " (" : "", what, what[0] ? ")" : "");
+}
+
+/**
+ * requests_give_up() - abort the current request: the host no longer waits for it
+ * @r: the requests
+ * @why: for the log
+ */
+void requests_give_up(struct requests *r, const char *why)
+{
+	r->busy = false;
+	r->queued = false;
+	if (preflight_cancel(r->preflight)) {
+		recorder_set_reason(r->recorder, why);
+		recorder_set_answer(r->recorder, HV_VSS_OP_HOT_BACKUP, ANSWER_LATE);
+		recorder_end(r->recorder);
+	}
+	freezer_abort(r->freezer, why);
+	if (!freezer_is_idle(r->freezer))
+		return;
+	if (hooks_are_freezing(r->hooks))
+		log_msg(LOG_WARNING, "stopping: %s", why);
+	hooks_end(r->hooks, false);
+	recorder_set_reason(r->recorder, why);
+	recorder_end(r->recorder);
+}
+
+/* Returns false if the host no longer waits for the answer. */
+static bool answer(struct requests *r, bool ok)
+{
+	const struct hv_vss_frame *frame = &r->request.frame;
 	int err;
 
-	if (!b->busy) {
-		ledger_answer(&b->ledger, frame->op, ANSWER_LATE);
+	if (!r->busy) {
+		recorder_set_answer(r->recorder, frame->op, ANSWER_LATE);
 		return false;
 	}
-	b->busy = false;
-	err = device_reply(&b->device, frame->cookie, ok ? HV_VSS_S_OK : HV_VSS_E_FAIL);
-	ledger_answer(&b->ledger, frame->op, err ? ANSWER_LATE : ok ? ANSWER_OK : ANSWER_FAILED);
+	r->busy = false;
+	err = device_reply(r->device, frame->cookie, ok ? HV_VSS_S_OK : HV_VSS_E_FAIL);
+	recorder_set_answer(r->recorder, frame->op,
+			    err ? ANSWER_LATE : ok ? ANSWER_OK : ANSWER_FAILED);
 	if (!err) {
 		log_msg(ok ? LOG_DEBUG : LOG_WARNING, "%s: answered with %s",
-			words_op(frame->op), ok ? "success" : "failure");
+			format_op(frame->op), ok ? "success" : "failure");
 		return true;
 	}
-	log_msg(LOG_WARNING, "%s: nobody takes %s for it: %s", words_op(frame->op),
-		ok ? "success" : "failure", strerror(-err));
-	/* ESTALE: given up. EIO: the guard has found that not all of it is frozen. */
+	if (err == -ESTALE)
+		log_msg(LOG_WARNING, "%s: answered too late; the host had already been told that "
+			"it failed", format_op(frame->op));
+	else
+		log_msg(LOG_WARNING, "%s: the kernel refused the reply (%s): %s",
+			format_op(frame->op), ok ? "success" : "failure", strerror(-err));
+	/* EIO: the guard has found a file system that is not frozen. */
 	if (err != -ESTALE && err != -EIO)
-		b->lose(b->ctx, err);
+		r->callbacks->device_lost(r->ctx, err);
 	return false;
 }
 
-static void record(void *ctx, const struct freezer *f)
+/**
+ * requests_freezer_event() - process an event of the freezer
+ * @ctx: struct requests
+ * @event: the event
+ */
+void requests_freezer_event(void *ctx, enum freezer_event event)
 {
-	struct backup *b = ctx;
-
-	ledger_fill(&b->ledger, f);
-}
-
-static void report(void *ctx, enum freezer_event event)
-{
-	struct backup *b = ctx;
+	struct requests *r = ctx;
 
 	switch (event) {
 	case FREEZER_FREEZE_OK:
-		if (answer(b, true))
-			backup_status(b, "frozen");
+		if (answer(r, true))
+			set_status(r, "frozen");
 		else
-			freezer_abort(&b->freezer, "nobody waits for it");
+			freezer_abort(r->freezer, "the host no longer waits for the answer");
 		return;
 	case FREEZER_THAW_OK:
-		answer(b, true);
+		answer(r, true);
 		break;
 	case FREEZER_FAILED:
-		preflight_forget(&b->preflight);
-		answer(b, false);
+		preflight_invalidate(r->preflight);
+		answer(r, false);
 		break;
 	case FREEZER_THAW_FAILED:
-		answer(b, false);
+		answer(r, false);
 		break;
 	case FREEZER_BROKEN:
 		log_msg(LOG_ERR, "the freeze was broken: a backup made of it is not good");
 		break;
 	}
-	ledger_end(&b->ledger);
-	hooks_end(&b->hooks, event == FREEZER_THAW_OK);
-	backup_status(b, b->stop ? "stopping" : "serving");
+	recorder_end(r->recorder);
+	hooks_end(r->hooks, event == FREEZER_THAW_OK);
+	set_status(r, r->stop ? "stopping" : "serving");
 }
 
-/* Without the kernel's guard a process has to do. */
-static void want_guardian(struct backup *b)
+static void set_luns(struct requests *r)
 {
-	int err = device_guard(&b->device) ? 0 : guardian_start(b->leftover, &b->plan);
+	struct luns *luns = r->luns;
 
-	if (err)
-		log_msg(LOG_WARNING, "no guardian: %s; if this daemon is killed while file systems "
-			"are frozen, they stay so until it is started again", strerror(-err));
+	luns->known = device_names_luns(r->device);
+	luns->n = r->request.lun_count;
+	memcpy(luns->lun, r->request.luns, luns->n * sizeof(luns->lun[0]));
 }
 
-static void set_luns(struct backup *b)
+static void answer_no(struct requests *r, const char *why)
 {
-	struct luns *luns = &b->luns;
-
-	luns->known = b->device.reg.features & HV_VSS_FEAT_LUNS;
-	luns->verbose = b->options->verbose;
-	luns->n = b->request.lun_count;
-	memcpy(luns->lun, b->request.luns, luns->n * sizeof(luns->lun[0]));
+	recorder_set_reason(r->recorder, why);
+	answer(r, false);
+	recorder_end(r->recorder);
 }
 
-static void say_no(struct backup *b, const char *why)
+static void begin_freeze(struct requests *r)
 {
-	ledger_why(&b->ledger, why);
-	answer(b, false);
-	ledger_end(&b->ledger);
-}
-
-static void begin(struct backup *b)
-{
-	const char *why;
+	char why[REASON_SIZE];
 	int err;
 
-	want_guardian(b);
-	if (!b->freezer.stuck)
-		set_luns(b);
-	err = freezer_begin(&b->freezer, device_guard(&b->device), b->request.frame.cookie);
+	if (!freezer_hangs(r->freezer)) {
+		r->callbacks->prepare_guard(r->ctx);
+		set_luns(r);
+	}
+	err = freezer_begin(r->freezer, device_guard(r->device), r->request.frame.cookie);
 	if (!err)
 		return;
-	why = b->freezer.stuck ? still_hangs : strerror(-err);
-	log_msg(LOG_ERR, "%s: %s", words_op(b->request.frame.op), why);
-	say_no(b, why);
-	hooks_end(&b->hooks, false);
-}
-
-static void say_yes(struct backup *b)
-{
-	bool taken = answer(b, true);
-
-	ledger_end(&b->ledger);
-	/* FREEZE follows. */
-	if (taken)
-		want_guardian(b);
-}
-
-static void looked(void *ctx, bool ok)
-{
-	struct backup *b = ctx;
-
-	if (ok)
-		say_yes(b);
+	if (freezer_hangs(r->freezer))
+		format_hang(r, why);
 	else
-		say_no(b, b->preflight.why);
+		snprintf(why, sizeof(why), "%s", strerror(-err));
+	log_msg(LOG_ERR, "%s: %s", format_op(r->request.frame.op), why);
+	answer_no(r, why);
+	hooks_end(r->hooks, false);
 }
 
-static void check(struct backup *b)
+static void answer_yes(struct requests *r)
 {
-	int known = b->freezer.stuck ? -EBUSY : preflight_ask(&b->preflight, b->check_us);
+	bool delivered = answer(r, true);
 
-	if (known < 0) {
-		say_no(b, b->freezer.stuck ? still_hangs : b->preflight.why);
-	} else if (known) {
-		say_yes(b);
-		preflight_look_later(&b->preflight, b->check_us);
-	}
-}
-
-static int64_t earlier(int64_t us, uint32_t ms, int64_t margin_us)
-{
-	int64_t limit = (int64_t)ms * 1000;
-
-	limit -= margin_us < limit / 4 ? margin_us : limit / 4;
-	return !ms || us < limit ? us : limit;
+	recorder_end(r->recorder);
+	/* The host will send FREEZE. */
+	if (delivered)
+		r->callbacks->prepare_guard(r->ctx);
 }
 
 /**
- * requests_set_limits() - end whatever the kernel would end a little earlier, in better order
- * @b: the backup
+ * requests_preflight_event() - a requested preflight is done
+ * @ctx: struct requests
+ * @ok: a backup can be made
  */
-void requests_set_limits(struct backup *b)
+void requests_preflight_event(void *ctx, bool ok)
 {
-	const struct hv_vss_registered *reg = &b->device.reg;
+	struct requests *r = ctx;
 
-	b->limits = b->options->freezer;
-	b->check_us = earlier(REQUESTS_CHECK_US, reg->check_timeout_ms, 2 * SECOND);
-	b->limits.freeze_us = earlier(b->limits.freeze_us, reg->freeze_timeout_ms, 5 * SECOND);
-	b->limits.thaw_us = earlier(b->limits.thaw_us, reg->thaw_timeout_ms, 2 * SECOND);
-	b->limits.hold_us = earlier(b->limits.hold_us, reg->hold_timeout_ms, SECOND / 2);
-}
-
-static void begin_hooks(struct backup *b)
-{
-	const struct freezer_config *limits = &b->limits;
-	int64_t type = -1;
-
-	if (b->device.reg.features & HV_VSS_FEAT_LUNS)
-		type = b->request.backup_type;
-	requests_set_limits(b);
-	preflight_stand_by(&b->preflight);
-	b->hooks_begun = b->freezer.ops->now_us();
-	if (b->freezer.stuck) {
-		begin(b);	/* which says why not */
+	if (ok) {
+		answer_yes(r);
 		return;
 	}
-	backup_status(b, "calling hooks");
-	/* At least a half of the time is for the freezing itself. */
-	hooks_begin(&b->hooks, type, limits->freeze_us / 2,
+	recorder_set_culprits(r->recorder, preflight_culprits(r->preflight));
+	answer_no(r, preflight_reason(r->preflight));
+}
+
+static void begin_preflight(struct requests *r)
+{
+	char why[REASON_SIZE];
+	int known;
+
+	if (freezer_hangs(r->freezer)) {
+		format_hang(r, why);
+		answer_no(r, why);
+		return;
+	}
+	known = preflight_request(r->preflight, limits_preflight_us(r->device));
+	if (known < 0) {
+		answer_no(r, preflight_reason(r->preflight));
+	} else if (known) {
+		answer_yes(r);
+		preflight_schedule(r->preflight, limits_preflight_us(r->device));
+	}
+}
+
+static void begin_hooks(struct requests *r)
+{
+	const struct freezer_config *limits = r->limits;
+	int64_t type = -1;
+
+	if (device_names_luns(r->device))
+		type = r->request.backup_type;
+	limits_apply(r->limits, r->configured, r->device);
+	preflight_unschedule(r->preflight);
+	r->hooks_begun = freezer_now_us(r->freezer);
+	if (freezer_hangs(r->freezer)) {
+		begin_freeze(r);	/* reports the reason */
+		return;
+	}
+	set_status(r, "calling hooks");
+	/* At least half of the time is for the freeze itself. */
+	hooks_begin(r->hooks, type, limits->freeze_us / 2,
 		    limits->freeze_us + limits->hold_us + limits->thaw_us);
 }
 
-static void hooks_report(void *ctx, bool ok)
+/**
+ * requests_hooks_event() - the hooks were called with "freeze"
+ * @ctx: struct requests
+ * @ok: the backup can go on
+ */
+void requests_hooks_event(void *ctx, bool ok)
 {
-	struct backup *b = ctx;
+	struct requests *r = ctx;
 
-	b->limits.freeze_us -= b->freezer.ops->now_us() - b->hooks_begun;
-	if (ok && b->limits.freeze_us > 0) {
-		begin(b);
+	r->limits->freeze_us -= freezer_now_us(r->freezer) - r->hooks_begun;
+	if (ok && r->limits->freeze_us > 0) {
+		begin_freeze(r);
 		return;
 	}
-	log_msg(LOG_ERR, "not frozen: the hooks have not succeeded");
-	say_no(b, "the hooks have not succeeded");
-	hooks_end(&b->hooks, false);
-	backup_status(b, b->stop ? "stopping" : "serving");
+	log_msg(LOG_ERR, "not frozen: the hooks have failed");
+	answer_no(r, "the hooks have failed");
+	hooks_end(r->hooks, false);
+	set_status(r, r->stop ? "stopping" : "serving");
 }
 
 /*
- * What the host gets to hear in odd situations:
- * - FREEZE or HOT_BACKUP while frozen: failure. The freeze stays as it is, it may be in use, and
- *   its own THAW gets a true answer; but it was not made for this request.
- * - THAW with nothing frozen: failure. Either nothing was frozen at all, or not without a gap until
- *   now; both means that a backup made of it is not good. (A daemon that was restarted while
- *   frozen couldn't tell one from the other anyway.)
+ * Answers to unexpected requests:
+ * - FREEZE or HOT_BACKUP while frozen: failure, because the freeze was not made for this request.
+ *   The freeze remains: it may be in use, and its own THAW will get a true answer.
+ * - THAW while nothing is frozen: failure. Either there was no freeze, or it has ended before this
+ *   THAW: in both cases a backup is not good. (A daemon that was restarted while frozen can't know
+ *   which of them it was.)
  */
-static void dispatch(struct backup *b, const struct hv_vss_request *request)
+static void dispatch(struct requests *r, const struct hv_vss_request *request)
 {
-	bool frozen = b->freezer.state == FREEZER_FROZEN;
+	bool frozen = freezer_is_frozen(r->freezer);
 	unsigned int op = request->frame.op;
 
-	b->request = *request;
-	b->busy = true;
-	words_log_request(request);
+	r->request = *request;
+	r->busy = true;
+	format_log_request(request);
 	if ((op == HV_VSS_OP_FREEZE || op == HV_VSS_OP_HOT_BACKUP) && frozen) {
-		log_msg(LOG_WARNING, "%s: refused, already frozen", words_op(op));
-		answer(b, false);
+		log_msg(LOG_WARNING, "%s: refused, already frozen", format_op(op));
+		answer(r, false);
 	} else if (op == HV_VSS_OP_FREEZE) {
-		ledger_begin(&b->ledger, request);
-		begin_hooks(b);
+		recorder_begin(r->recorder, request);
+		begin_hooks(r);
 	} else if (op == HV_VSS_OP_HOT_BACKUP) {
-		ledger_begin(&b->ledger, request);
-		check(b);
+		recorder_begin(r->recorder, request);
+		begin_preflight(r);
 	} else if (op == HV_VSS_OP_THAW && frozen) {
-		freezer_thaw(&b->freezer);
+		freezer_thaw(r->freezer);
 	} else {
 		log_msg(LOG_WARNING, op == HV_VSS_OP_THAW ? "%s: nothing is frozen" :
-			"%s: refused", words_op(op));
-		answer(b, false);
+			"%s: refused", format_op(op));
+		answer(r, false);
 		if (op == HV_VSS_OP_THAW)
-			ledger_thaw_without_freeze(&b->ledger, request);
+			recorder_thaw_without_freeze(r->recorder, request);
 	}
 }
 
-/* A request that has to wait: for a thaw, or until hooks that stop something have let it go on. */
-static bool is_ready(const struct backup *b)
+/* A request waits until a thaw is done; FREEZE also until the hooks were called with "thaw". */
+static bool can_start(const struct requests *r)
 {
-	if (b->next.frame.op == HV_VSS_OP_FREEZE && b->freezer.state == FREEZER_IDLE)
-		return b->hooks.state == HOOKS_IDLE;
-	return b->freezer.state == FREEZER_IDLE || b->freezer.state == FREEZER_FROZEN;
+	if (!freezer_is_idle(r->freezer))
+		return freezer_is_frozen(r->freezer);
+	return r->next.frame.op != HV_VSS_OP_FREEZE || hooks_are_idle(r->hooks);
 }
 
 /**
- * requests_go_on() - begin what the host wants, if it is time to; tell what is going on
- * @b: the backup
+ * requests_continue() - begin a queued request, if possible; update the recorder
+ * @r: the requests
  */
-void requests_go_on(struct backup *b)
+void requests_continue(struct requests *r)
 {
-	if (b->queued && is_ready(b)) {
-		b->queued = false;
-		dispatch(b, &b->next);
+	if (r->queued && can_start(r)) {
+		r->queued = false;
+		dispatch(r, &r->next);
 	}
-	b->ledger.wait = preflight_is_due(&b->preflight);
-	ledger_tick(&b->ledger, &b->freezer, b->busy || b->queued);
+	recorder_delay_write(r->recorder, preflight_is_scheduled(r->preflight));
+	recorder_update(r->recorder, r->freezer, r->busy || r->queued);
 }
 
 /**
  * requests_read() - read the host's request
- * @b: the backup; its device is readable
+ * @r: the requests; its device is readable
  * Return: 0, or a negative errno if the device is gone.
  */
-int requests_read(struct backup *b)
+int requests_read(struct requests *r)
 {
 	struct hv_vss_request request;
 	int err;
 
-	err = device_read(&b->device, &request);
+	err = device_read(r->device, &request);
 	if (err)
 		return err == -EAGAIN ? 0 : err;
 	if (request.frame.op == HV_VSS_OP_CANCEL) {
-		/* A thaw that has come too late is to be finished all the same. */
-		requests_give_up(b, words_cancel(request.frame.arg));
+		/* A thaw that is too late for the host is still finished. */
+		requests_give_up(r, format_cancel_reason(request.frame.arg));
 		return 0;
 	}
-	/* A request while one is outstanding: the kernel has given that one up. */
-	if (b->busy)
-		requests_give_up(b, "a new request has come");
-	b->next = request;
-	b->queued = true;
+	/* The kernel sends another request only after it has given up the current one. */
+	if (r->busy)
+		requests_give_up(r, "the host has sent another request");
+	r->next = request;
+	r->queued = true;
 	return 0;
-}
-
-/**
- * requests_init() - have what freezer, hooks and preflight say turned into answers
- * @b: the backup, these three set up but for that
- */
-void requests_init(struct backup *b)
-{
-	b->freezer.record = record;
-	b->freezer.report = report;
-	b->freezer.ctx = b;
-	b->preflight.report = looked;
-	b->preflight.ctx = b;
-	b->hooks.report = hooks_report;
-	b->hooks.ctx = b;
 }
