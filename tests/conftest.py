@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What all tests share: import path, and the closing line of the test command."""
+"""For all tests: the import path, and the closing line of the test command."""
+import collections
 import pathlib
 import sys
 
@@ -13,6 +14,15 @@ sys.path.insert(0, str(TOP / "tests"))
 def top() -> pathlib.Path:
     """The top of the source tree."""
     return TOP
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print what passed tests have left out: see kernels.leave_out()."""
+    left_out = collections.Counter(
+        text for reports in terminalreporter.stats.values() for report in reports
+        for name, text in getattr(report, "user_properties", ()) if name == text[:len(name)])
+    for text, times in sorted(left_out.items()):
+        terminalreporter.line(f"{text} ({times} times)")
 
 
 @pytest.hookimpl(trylast=True)

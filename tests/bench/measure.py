@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from dataclasses import dataclass, field
 
@@ -134,6 +135,21 @@ def _dirty_mib(rig: Rig) -> float:
     return sum(int(line[1]) for line in lines if line[0] in ("Dirty:", "Writeback:")) / 1024
 
 
+def phases(summary: str) -> dict[str, float]:
+    """Of our daemon's line about a backup: plan, and freeze, which includes the look for what has
+    been mounted meanwhile and is the time that programs wait for."""
+    found = re.search(r"plan (\d+) ms, sync \d+ ms, freeze (\d+) ms", summary)
+    return {"plan_ms": float(found[1]), "standstill_ms": float(found[2])} if found else {}
+
+
+def memory(rig: Rig) -> dict[str, float]:
+    """The most that the daemon has had so far."""
+    assert rig.stack and rig.stack.daemon
+    text = rig.agent.run("cat", f"/proc/{rig.stack.daemon.pid}/status")
+    status = dict(line.split(":", 1) for line in text.splitlines())
+    return {"peak_kib": float(status["VmHWM"].split()[0])}
+
+
 def daemon_at_rest(rig: Rig, seconds: int) -> dict[str, float]:
     """Wake-ups of all threads of the daemon while the host wants nothing, and its memory."""
     assert rig.stack and rig.stack.daemon
@@ -146,6 +162,7 @@ def daemon_at_rest(rig: Rig, seconds: int) -> dict[str, float]:
                   rig.agent.run("cat", f"/proc/{pid}/status").splitlines())
     return {"wakeups": float(wakeups), "seconds": float(seconds),
             "rss_kib": float(status["VmRSS"].split()[0]),
+            "peak_kib": float(status["VmHWM"].split()[0]),
             "threads": float(status["Threads"])}
 
 

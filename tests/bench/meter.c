@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * meter KIND FILE INTERVAL_US REPORT_US [MIB]: write 4 KiB at a time to FILE and take the time of
- * every write. KIND is
+ * meter KIND FILE INTERVAL_US REPORT_US [MIB]: write 4 KiB at a time to FILE and measure the time
+ * of every write. KIND is
  *
- *	buffered	a log without fsync: the page cache takes it
+ *	buffered	a log without fsync: writes go to the page cache
  *	fsync		a log with fsync after every write
- *	random		places all over a file of MIB, as fast as they are taken
+ *	random		random places in a file of MIB, as fast as possible
  *
- * Says "ready" when it begins. At SIGTERM: one line "BEGIN LATENCY" (microseconds of the monotonic
- * clock) for each write that took REPORT_US or longer, then "writes COUNT". What was measured is
- * in locked memory until then: the meter itself never waits for a disk.
+ * Prints "ready" when it begins. At SIGTERM it prints one line "BEGIN LATENCY" (microseconds of the
+ * monotonic clock) for each write that took REPORT_US or longer, then "writes COUNT". Until then
+ * the results are in locked memory, so the meter itself never waits for a disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@
 #define BLOCK		4096
 #define SAMPLES		(1 << 20)
 #define MIB		(1 << 20)
-#define LOG_BLOCKS	(256 * MIB / BLOCK)	/* a log begins anew after that */
+#define LOG_BLOCKS	(256 * MIB / BLOCK)	/* then the log starts again at its beginning */
 
 struct sample {
 	uint64_t begin;
@@ -37,7 +37,7 @@ struct sample {
 struct meter {
 	int fd;
 	bool fsync;
-	uint64_t blocks;	/* of a file written at random; 0: a log */
+	uint64_t blocks;	/* of a file for random writes; 0: a log */
 	unsigned int interval;
 	uint64_t report;
 	uint64_t writes;
@@ -103,7 +103,7 @@ static void run(struct meter *m)
 	}
 }
 
-/* Whole and on the disk before anything is measured. */
+/* The file is complete and on the disk before anything is measured. */
 static void fill(const struct meter *m)
 {
 	static char piece[MIB];

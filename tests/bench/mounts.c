@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mounts bind FROM TO SOURCE...: bind mounts number FROM to TO - 1 at /run/binds/NUMBER, of the
- * directories SOURCE in turn.
- * mounts unbind FROM TO: take them away again.
- * mounts namespaces COUNT EACH SOURCE...: COUNT processes, each with a mount namespace of its own
- * and EACH bind mounts that are only in it. Says "ready" and keeps them until SIGTERM.
+ * mounts bind FROM TO SOURCE...: make the bind mounts /run/binds/FROM to /run/binds/(TO - 1), of
+ * the directories SOURCE in turn.
+ * mounts unbind FROM TO: unmount them again.
+ * mounts namespaces COUNT EACH SOURCE...: start COUNT processes, each with its own mount namespace
+ * and EACH bind mounts that are only there. Prints "ready" and keeps them until SIGTERM.
  */
 #include <errno.h>
 #include <sched.h>
@@ -67,7 +67,7 @@ static void unbind_all(unsigned long from, unsigned long to)
 	}
 }
 
-/* A tmpfs of its own for the mount points, so that nothing of it is seen outside. */
+/* The mount points are on a separate tmpfs, so that they are not visible outside. */
 static void child(unsigned long each, char **source, unsigned long sources, int ready)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -26,8 +26,12 @@ FIGURES = {
     "hot_backup_ms": "HOT_BACKUP to answer, ms",
     "freeze_ms": "FREEZE to answer, ms",
     "thaw_ms": "THAW to answer, ms",
+    "plan_ms": "of FREEZE the plan, ms",
+    "standstill_ms": "file systems frozen before the answer, ms",
+    "peak_kib": "most memory of the daemon, KiB",
     "wakeups": "wake-ups of the daemon",
     "rss_kib": "resident memory of the daemon, KiB",
+    "peak_kib": "its peak, in a backup, KiB",
 }
 
 

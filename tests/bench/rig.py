@@ -10,7 +10,7 @@ from hvtest.agent import Command
 from hvtest.guest import Guest
 from hvtest.stack import OURS, STOCK, Stack
 
-SUITE = "bookworm"
+SUITE = kernels.chosen("bookworm")[0]
 STACKS = (STOCK, OURS)
 DATA = ("d1", "d2", "d3", "d4")
 SLICES, SLICE_MIB = 60, 24

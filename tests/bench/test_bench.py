@@ -35,7 +35,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.mark.parametrize("name, figures", [
     ("idle", ("hot_backup_ms", "freeze_ms", "thaw_ms")),
     ("dirty", ("hot_backup_ms", "freeze_ms", "thaw_ms", "stall_buffered_ms")),
-    ("rest", ("wakeups", "rss_kib")),
+    ("rest", ("wakeups", "rss_kib", "peak_kib")),
 ])
 def test_every_figure_comes_out_for_both_stacks(results: Results, name: str, figures) -> None:
     rows = {row.figure: row for row in results.rows() if row.workload == name}

@@ -172,14 +172,43 @@ class Namespaces(Workload):
         self._keeper.wait()
 
 
+class Crowd(Workload):
+    """Other people's namespaces, mounts and processes: programs of tests/guest/namespaces.c, each
+    with its argument. Of ours also what plan and verify take, and the daemon's memory."""
+
+    most_runs = 3       # a crowd takes its time to come
+
+    def __init__(self, name: str, what: str, *programs: tuple[str, int]) -> None:
+        super().__init__(name, what)
+        self._programs = programs
+        self._started: list[Command] = []
+
+    def set_up(self, rig: Rig) -> None:
+        for kind, number in self._programs:
+            program = rig.agent.start("namespaces", kind, str(number))
+            program.wait_output("ready", timeout=300)
+            self._started.append(program)
+
+    def take_away(self, rig: Rig) -> None:
+        for program in self._started:
+            program.kill()
+            program.wait(60)
+        self._started.clear()
+
+    def run(self, rig: Rig) -> tuple[dict, list[list[tuple[float, float]]]]:
+        figures, traces = super().run(rig)
+        return figures | measure.phases(figures["summary"]) | measure.memory(rig), traces
+
+
 class AtRest(Workload):
-    """No backup at all: what the daemon costs while nothing happens."""
+    """After a backup: what the daemon costs while nothing happens."""
 
     seconds = 30
     most_runs = 3       # a minute each, and nothing varies
 
     def run(self, rig: Rig) -> tuple[dict, list[list[tuple[float, float]]]]:
-        return measure.daemon_at_rest(rig, self.seconds) | {"failures": []}, []
+        failures = measure.back_up(rig).failures
+        return measure.daemon_at_rest(rig, self.seconds) | {"failures": failures}, []
 
 
 def all_workloads() -> list[Workload]:
@@ -190,7 +219,7 @@ def all_workloads() -> list[Workload]:
         Metered("dirty-fsync", f"{DIRTY_MIB} MiB dirty on each of 4 disks, an fsync writer on each",
                 "fsync", DIRTY_MIB),
         *(Binds(count) for count in (500, 1000, 2000, 4000)),
-        AtRest("rest", "no backup: the daemon in 30 s of waiting"),
+        AtRest("rest", "the daemon in 30 s of waiting after a backup"),
         Metered("fsync", "an fsync writer on each of 4 disks, nothing else", "fsync", 0),
         Random("random", f"a writer at random places of {RANDOM_MIB} MiB on one disk, at full "
                "speed; a buffered writer on each of 4"),
@@ -199,4 +228,13 @@ def all_workloads() -> list[Workload]:
              "both (the stock daemon leaves loop devices out)"),
         Namespaces("namespaces", "500 mounts in 10 other mount namespaces (the stock daemon does not "
                    "look there)"),
+        Crowd("crowd-namespaces", "1,000 mount namespaces", ("many", 1000)),
+        Crowd("crowd-mounts", "32,768 mounts in an unprivileged user's namespace",
+              ("mounts", 20000)),
+        Crowd("crowd-stack", "3,000 mounts, one over the other, in an unprivileged user's namespace",
+              ("stack", 3000)),
+        Crowd("crowd-churn", "a new namespace of an unprivileged user each 2 ms", ("churn", 2)),
+        Crowd("crowd-processes", "3,000 processes", ("processes", 3000)),
+        Crowd("crowd", "all of them", ("many", 1000), ("mounts", 20000), ("stack", 3000),
+              ("churn", 2), ("processes", 3000)),
     ]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: src/ic.c
-/* libFuzzer: a packet as it is in the ring, descriptor and all, through everything done with it. */
+/* libFuzzer: a packet as in the ring, with its descriptor, goes through all functions of ic.c. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static void check_luns(const struct hv_vss_ic_request *req, const uint8_t *data,
 	}
 }
 
-/* What was sent comes back, but for the fields that an answer has. */
+/* An answer equals the request, except for the fields that an answer changes. */
 static void check_answer(const uint8_t *sent, const uint8_t *got, uint32_t len, uint32_t from)
 {
 	uint32_t i;
@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		return 0;
 	bytes = hv_vss_ic_ring_bytes(input, size);
 	REQUIRE(bytes <= size);
-	/* Whatever the descriptor says: also what a kernel that believes it would hand us. */
+	/* Not only @bytes: a kernel that believes a wrong descriptor may pass on other sizes. */
 	buf = malloc(size);
 	REQUIRE(buf);
 	memcpy(buf, input, size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: src/transaction.c
-/* libFuzzer: any sequence of events; each request has one answer, and success is deserved. */
+/* libFuzzer: for any sequence of events each request has one answer, and each success is true. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -49,7 +49,7 @@ static void step(struct world *w, enum hv_vss_event ev)
 		w->armed = true;
 	if (s.actions & HV_VSS_DO_RELEASE)
 		w->armed = false;
-	/* Idle with something frozen: only if it is for a bare daemon to thaw. */
+	/* Nothing stays armed when a guarded daemon closes the device: the kernel thaws. */
 	if (ev == HV_VSS_EV_CLOSE_GUARDED && w->state == HV_VSS_DETACHED)
 		REQUIRE(!w->armed || old == HV_VSS_DETACHED || old == HV_VSS_CHECK);
 }

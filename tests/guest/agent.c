@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The agent: process 1 of a test guest. Runs any number of commands at once for the harness and
- * streams their output and the kernel log to it. Everything it needs is in memory and locked, so
- * that it works on while every disk is frozen.
+ * The agent: process 1 of a test guest. It runs any number of commands in parallel for the harness,
+ * and sends their output and the kernel log to it. Everything that it needs is in memory and
+ * locked, so that it works while every disk is frozen.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +25,10 @@
 
 struct command {
 	uint32_t id;		/* 0: slot is free */
-	pid_t pid;		/* 0: has ended, its output is still open elsewhere */
+	pid_t pid;		/* 0: has ended, but another process has its output open */
 	int in;			/* -1: closed */
 	int out[2];		/* its stdout and stderr, -1: closed */
-	char *pending;		/* input it has not taken yet */
+	char *pending;		/* input that it has not read yet */
 	size_t pending_size;
 	int in_ends;		/* close the input when pending is written */
 };
@@ -94,7 +94,7 @@ static void child(char **argv, int in, int out, int err)
 	dup2(in, 0);
 	dup2(out, 1);
 	dup2(err, 2);
-	environ = (char **)environment;	/* that is where PATH is taken from */
+	environ = (char **)environment;	/* execvp() reads PATH from it */
 	execvp(argv[0], argv);
 	dprintf(2, "agent: %s: %s\n", argv[0], strerror(errno));
 	_exit(127);
@@ -175,7 +175,7 @@ static void feed(struct command *c)
 			memmove(c->pending, c->pending + n, c->pending_size);
 		}
 	}
-	/* A command that doesn't read its input may well end or close it. */
+	/* A command that does not read its input may end or close it. */
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		c->pending_size = 0;
 	if (!c->pending_size && c->in_ends)
@@ -230,7 +230,7 @@ static int serve(struct agent *a)
 	return 0;
 }
 
-/* Everything that is there now; closes the pipe at its end. */
+/* Forwards all output that is there now; closes the pipe at its end. */
 static void forward(struct agent *a, struct command *c, int which)
 {
 	ssize_t n;
@@ -376,7 +376,7 @@ int main(void)
 	if (err) {
 		boot_say("boot failed: %s", strerror(-err));
 		for (;;)
-			pause();	/* what is on the console says why */
+			pause();	/* the reason is on the console */
 	}
 	for (size_t i = 0; i < COMMANDS_MAX; i++)
 		clear_command(&agent.commands[i]);

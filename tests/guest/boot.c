@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From the kernel's initramfs to a system whose "/" is a disk: what /sbin/init of a distribution's
- * initramfs does, as far as tests need it. The initramfs itself stays reachable at /run/hvtest.
+ * From the kernel's initramfs to a system whose "/" is a disk. It does what a distribution's
+ * initramfs does, as far as tests need it. The initramfs itself stays mounted at /run/hvtest.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -41,11 +41,15 @@ static const struct mount_point late[] = {
 	{ "devtmpfs", NEWROOT "/dev", MS_NOSUID, "mode=0755" },
 	{ "tmpfs", NEWROOT "/run", MS_NOSUID | MS_NODEV, "mode=0755" },
 	{ "tmpfs", NEWROOT "/tmp", MS_NOSUID | MS_NODEV, "mode=1777" },
-	{ "cgroup2", NEWROOT "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL },
+};
+
+/* There is none before 4.5. */
+static const struct mount_point cgroup2 = {
+	"cgroup2", NEWROOT "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL,
 };
 
 /**
- * boot_say() - a line on the console
+ * boot_say() - print a line on the console
  * @format: as printf(), without the newline
  */
 void boot_say(const char *format, ...)
@@ -78,7 +82,7 @@ static int mount_all(const struct mount_point *m, size_t n)
 	return 0;
 }
 
-/* First line of a small file, without its newline. */
+/* Reads the first line of a small file, without its newline. */
 static int read_line(const char *path, char *line, size_t room)
 {
 	ssize_t n;
@@ -95,7 +99,7 @@ static int read_line(const char *path, char *line, size_t room)
 	return 0;
 }
 
-/* The file has one module path a line, in the order of their dependencies. */
+/* The file has the path of one module per line, dependencies first. */
 static int load_modules(const char *list)
 {
 	char path[256];
@@ -151,8 +155,8 @@ static int enter_root(void)
 }
 
 /*
- * Nothing in this machine is random enough for its kernel, and whoever wants random numbers early
- * would wait for seconds. It has no secrets: any bytes will do.
+ * The machine has no source of entropy, so programs that need random numbers early would wait for
+ * seconds. It has no secrets, so any bytes are good enough.
  */
 static void seed_random(void)
 {
@@ -172,7 +176,7 @@ static void seed_random(void)
  * boot_system() - mount everything, load the modules, make the root disk "/"
  *
  * Context: as process 1 in the initramfs.
- * Return: 0 or a negative errno; what went wrong is on the console.
+ * Return: 0 or a negative errno; the reason is on the console.
  */
 int boot_system(void)
 {
@@ -186,7 +190,7 @@ int boot_system(void)
 	err = load_modules("/hvtest/boot-modules");
 	if (err)
 		return err;
-	/* The disks are found asynchronously. */
+	/* The kernel finds the disks asynchronously. */
 	for (tries = 0; (err = find_root(device, sizeof(device))) && tries < 200; tries++)
 		usleep(20000);
 	if (err) {
@@ -200,8 +204,10 @@ int boot_system(void)
 		return err;
 	}
 	err = mount_all(late, sizeof(late) / sizeof(late[0]));
-	if (!err)
+	if (!err) {
+		mount_all(&cgroup2, 1);
 		err = enter_root();
+	}
 	if (err)
 		boot_say("entering the root disk: %s", strerror(-err));
 	return err;

@@ -2,7 +2,7 @@
 #ifndef GUEST_BOOT_H
 #define GUEST_BOOT_H
 
-/* Where the tools, the agent and the kernel modules are: in memory, whatever is frozen. */
+/* The tools, the agent and the kernel modules: in memory, so they are never on a frozen disk. */
 #define GUEST_DIR	"/run/hvtest"
 
 int boot_system(void);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dbwriter run FILE [INTERVAL_US]: one SQLite transaction after the other, each moving an amount
- * between two accounts and adding a row; says "NUMBER TIME LATENCY" after each commit, like writer.
+ * dbwriter run FILE [INTERVAL_US]: make SQLite transactions. Each moves an amount between two
+ * accounts and adds a row. Prints "NUMBER TIME LATENCY" after each commit, like writer.
  *
  * dbwriter check FILE: print "rows N last N total N integrity TEXT".
  */

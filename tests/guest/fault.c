@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fault.so: preloaded into a freeze daemon to make something happen at an exact step.
+ * fault.so: preloaded into a freeze daemon to cause a fault at an exact step.
  *
  *	HV_FAULT=POINT[:N]=ACTION LD_PRELOAD=fault.so hv-vss-daemon
  *
  * POINT	read-freeze, read-thaw		the daemon has just read that request
  *		fifreeze-before, fifreeze-after	around the N-th FIFREEZE (default 1)
- *		fithaw-before, fithaw-after	around the N-th FITHAW
+ *		fithaw-before, fithaw-after	around the N-th FITHAW or HV_VSS_IOC_THAW
  *		reply-freeze-before, reply-freeze-after, reply-thaw-before, reply-thaw-after
  *						around the answer to that request
  *		open-PATH			before PATH is opened
+ *		undumpable-before		before the process disables its core dump
  * ACTION	KILL, SEGV, ABRT, STOP, TERM	a signal to the whole process
  *		sleep-MS			this thread sleeps
- *		errno-N				the call is not made and fails so (…-before only)
+ *		errno-N				the call is not made, and fails with that error
+ *						(…-before only)
  *
- * It fires once. Works on the stock daemon as well: both make these calls through glibc.
+ * The fault happens once. It works with the stock daemon as well: both call glibc for these calls.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -28,11 +30,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../../include/uapi/hv_vss.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -49,7 +54,7 @@ static struct {
 static atomic_uint seen;
 static atomic_flag fired = ATOMIC_FLAG_INIT;
 static atomic_int registered;
-static atomic_int asked;	/* the request that was read last */
+static atomic_int asked;	/* the latest request that was read */
 
 __attribute__((constructor))
 static void fault_init(void)
@@ -85,7 +90,7 @@ static int signal_number(const char *name)
 	return 0;
 }
 
-/* Returns an errno value if the call is to fail instead of being made. */
+/* Returns an errno value if the call must fail and not be made. */
 static int fault_at(const char *point)
 {
 	struct timespec ts;
@@ -111,7 +116,7 @@ static int fault_at(const char *point)
 	return 0;
 }
 
-/* Asked at every call, since a rescinded and re-offered device gets another number. */
+/* Checked at every call, because the device has another number after a new offer. */
 static int is_device(int fd)
 {
 	struct stat node, file;
@@ -134,7 +139,7 @@ int ioctl(int fd, unsigned long request, ...)
 	if (request == FIFREEZE) {
 		before = "fifreeze-before";
 		after = "fifreeze-after";
-	} else if (request == FITHAW) {
+	} else if (request == FITHAW || request == HV_VSS_IOC_THAW) {
 		before = "fithaw-before";
 		after = "fithaw-after";
 	}
@@ -170,6 +175,24 @@ ssize_t read(int fd, void *buf, size_t count)
 	return n;
 }
 
+int prctl(int option, ...)
+{
+	unsigned long arg[4];
+	va_list ap;
+	int err;
+
+	va_start(ap, option);
+	for (size_t i = 0; i < ARRAY_SIZE(arg); i++)
+		arg[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	err = option == PR_SET_DUMPABLE && !arg[0] ? fault_at("undumpable-before") : 0;
+	if (err) {
+		errno = err;
+		return -1;
+	}
+	return syscall(SYS_prctl, option, arg[0], arg[1], arg[2], arg[3]);
+}
+
 static int open_at(const char *path, int flags, mode_t mode)
 {
 	char point[sizeof(plan.point)];
@@ -198,14 +221,14 @@ int open(const char *path, int flags, ...)
 	return open_at(path, flags, mode);
 }
 
-/* What a fortified open() becomes. */
+/* Called in place of open() by a program that is compiled with _FORTIFY_SOURCE. */
 int __open_2(const char *path, int flags);
 int __open_2(const char *path, int flags)
 {
 	return open_at(path, flags, 0);
 }
 
-/* What a fortified read() becomes. */
+/* The same for read(). */
 ssize_t __read_chk(int fd, void *buf, size_t count, size_t size);
 ssize_t __read_chk(int fd, void *buf, size_t count, size_t size)
 {
@@ -229,7 +252,7 @@ ssize_t write(int fd, const void *buf, size_t count)
 	ssize_t n;
 
 	if (device) {
-		/* An answer starts with an HRESULT: 0 or 0x8000xxxx, never a registration. */
+		/* An answer starts with an HRESULT, 0 or 0x8000xxxx; a registration does not. */
 		unsigned char op = *(const unsigned char *)buf;
 
 		if (registered && op < OP_REGISTER_MIN)

@@ -25,7 +25,7 @@ static int wait_for(int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
-	/* A port whose other end is closed polls as hung up at once: don't spin on it. */
+	/* If the other end is closed, poll() returns POLLHUP immediately, so wait a moment. */
 	if (poll(&p, 1, -1) > 0 && (p.revents & POLLHUP))
 		poll(NULL, 0, 20);
 	return 0;
@@ -70,14 +70,14 @@ static int read_all(int fd, void *data, size_t size)
 }
 
 /**
- * frame_send() - send one frame, stamped with the time
+ * frame_send() - send one frame with the current time
  * @fd: the port
  * @id: command it belongs to, 0 for none
- * @type: what it is
+ * @type: its type
  * @data: payload, may be NULL if @size is 0
  * @size: bytes of it
  *
- * Context: blocks until the harness has taken it.
+ * Context: blocks until the harness has read it.
  * Return: 0 or a negative errno.
  */
 int frame_send(int fd, uint32_t id, enum frame_type type, const void *data, size_t size)
@@ -100,7 +100,7 @@ int frame_send(int fd, uint32_t id, enum frame_type type, const void *data, size
  * @data: where the payload goes
  * @room: bytes there
  *
- * Context: blocks until all of it is there.
+ * Context: blocks until the whole frame is there.
  * Return: 0 or a negative errno; -EMSGSIZE leaves the port out of step.
  */
 int frame_receive(int fd, struct frame *frame, void *data, size_t room)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the agent in the guest and the harness (tests/hvtest/agent.py) say to each other over one
+ * The protocol between the agent in the guest and the harness (tests/hvtest/agent.py), over one
  * virtio-serial port: frames of a 24-byte little-endian header and a payload.
  */
 #ifndef GUEST_FRAME_H
@@ -12,7 +12,7 @@
 #define FRAME_MAX	(256 * 1024)
 
 enum frame_type {
-	/* harness to agent; id is chosen by the harness and names the command from then on */
+	/* harness to agent; the harness chooses the id of a command */
 	FRAME_EXEC = 1,		/* the argument vector, each string with its NUL */
 	FRAME_STDIN = 2,	/* data for the command's standard input; empty: end of file */
 	FRAME_KILL = 3,		/* u32 signal, to the command's process group */
@@ -21,9 +21,9 @@ enum frame_type {
 	FRAME_STARTED = 17,	/* u32 process id */
 	FRAME_STDOUT = 18,
 	FRAME_STDERR = 19,
-	FRAME_EXIT = 20,	/* u32 wait status; the last one of an id */
+	FRAME_EXIT = 20,	/* u32 wait status; the last frame of an id */
 	FRAME_KMSG = 21,	/* one record of the kernel log, id 0 */
-	FRAME_ERROR = 22,	/* text; id 0: the agent's own trouble */
+	FRAME_ERROR = 22,	/* text; id 0: an error of the agent itself */
 };
 
 struct frame {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * nbdserve DEVICE FILE: make a disk of a file, by way of a network block device that this process
- * serves itself. Says "serving" when the disk is there, and ends when it is disconnected.
+ * nbdserve DEVICE FILE: make a disk from a file, with a network block device that this process
+ * serves itself. Prints "serving" when the disk is there, and ends when it is disconnected.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define BLOCK	512
-#define ROOM	(32 << 20)	/* the kernel never asks for more at once */
+#define ROOM	(32 << 20)	/* the largest request of the kernel */
 
 static _Noreturn void die(const char *what)
 {
@@ -25,7 +25,7 @@ static _Noreturn void die(const char *what)
 	exit(1);
 }
 
-/* 0 at the end of the stream. */
+/* Returns 0 at the end of the stream. */
 static int get(int fd, void *to, size_t n)
 {
 	for (ssize_t got; n; n -= got, to = (char *)to + got) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * permit LOG DIRECTORY...: as a virus scanner does, allows every file of these file systems to be
- * opened, but not before it has noted that in LOG, which may lie on a frozen one.
+ * permit LOG DIRECTORY...: like a virus scanner, allow every open() of a file on these file
+ * systems, but only after a line was written to LOG, which may be on a frozen file system.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@ static int answer(int group, int log, int fd)
 {
 	struct fanotify_response response = { .fd = fd, .response = FAN_ALLOW };
 
-	/* Waits for as long as LOG's file system is frozen. */
+	/* Blocks while LOG's file system is frozen. */
 	if (write(log, "opened\n", 7) != 7 || fdatasync(log))
 		return -1;
 	if (write(group, &response, sizeof(response)) != sizeof(response))

@@ -20,7 +20,7 @@ static uint32_t checksum(const struct record *r)
 /**
  * record_make() - fill in a record
  * @r: the record
- * @number: its number, which all of its content is derived from
+ * @number: its number; the whole content is derived from it
  */
 void record_make(struct record *r, uint64_t number)
 {
@@ -38,11 +38,11 @@ void record_make(struct record *r, uint64_t number)
 }
 
 /**
- * record_check() - is this the record with that number?
- * @r: what was read
- * @number: the one that belongs there
+ * record_check() - check whether this is the record with that number
+ * @r: the data that was read
+ * @number: the expected number
  *
- * Return: RECORD_TORN if it is no whole record, RECORD_WRONG if it is another one.
+ * Return: RECORD_TORN if it is no complete record, RECORD_WRONG if it is another one.
  */
 enum record_state record_check(const struct record *r, uint64_t number)
 {

@@ -7,12 +7,12 @@
 
 /* Not a divisor of any block size, so that records lie across blocks. */
 #define RECORD_SIZE		1000
-/* Then a new file is begun: directories and inodes are to change as well. */
+/* After so many records a new file is begun, so that directories and inodes change, too. */
 #define RECORDS_PER_FILE	200
 
 struct record {
 	uint32_t magic;
-	uint32_t checksum;	/* over the rest, itself taken as 0 */
+	uint32_t checksum;	/* of the whole record, with 0 in this place */
 	uint64_t number;	/* 1, 2, 3 ... */
 	uint8_t data[RECORD_SIZE - 16];
 };

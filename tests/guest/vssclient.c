@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A user of /dev/vmbus/hv_vss that does exactly what it is told, right or wrong: reads a command a
- * line, prints its result a line: the command's name, then a number, -ERRNO or what was read.
+ * A program that uses /dev/vmbus/hv_vss as told, correctly or not. It reads one command per line
+ * and prints one line for each: the command's name, then a number, -ERRNO, or the data it read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@ struct client {
 	int dev;
 	char *hole;			/* an address that faults */
 	pthread_t reader;
-	pid_t reader_tid;		/* once it runs */
+	pid_t reader_tid;		/* 0: the reader does not run yet */
 	pid_t child;
 	const char *name;		/* of the command */
 	char text[100];			/* its arguments */
@@ -66,7 +66,7 @@ static void do_close(struct client *c)
 	c->dev = -1;
 }
 
-/* The old descriptor goes, the file stays open. */
+/* The old descriptor is closed, but the file stays open. */
 static void do_dup(struct client *c)
 {
 	int fd = dup(c->dev);
@@ -78,7 +78,7 @@ static void do_dup(struct client *c)
 	say(c, fd < 0 ? -1 : 0);
 }
 
-/* A child that has the file open and does nothing. */
+/* Starts a child that has the file open and does nothing. */
 static void do_fork(struct client *c)
 {
 	c->child = fork();
@@ -88,7 +88,7 @@ static void do_fork(struct client *c)
 	say(c, c->child);
 }
 
-/* Where root is root only in a user namespace of its own. */
+/* Moves to a new user namespace, in which it is root. */
 static void do_userns(struct client *c)
 {
 	int fd, ret = unshare(CLONE_NEWUSER);
@@ -109,7 +109,7 @@ static void do_setuid(struct client *c)
 	say(c, setuid((uid_t)c->number[0]));
 }
 
-/* Passing it on */
+/* Passing the descriptor to another process */
 
 union control {
 	char buf[CMSG_SPACE(sizeof(int))];
@@ -192,7 +192,7 @@ static void print_read(const struct client *c, const unsigned char *b, ssize_t n
 	       frame.arg, (unsigned int)revents);
 }
 
-/* read [MS [BYTES]]: wait that long for something to read, 5 s by default. */
+/* read [MS [BYTES]]: wait so long for data, by default 5 s. */
 static void do_read(struct client *c)
 {
 	static unsigned char b[16384];
@@ -219,12 +219,13 @@ static void do_poll(struct client *c)
 	say(c, n < 0 ? -1 : p.revents);
 }
 
-/* register OP COOKIE: from an odd address, which must make no difference */
+/* register OP COOKIE: from an odd address, which the module must accept */
 static void do_register(struct client *c)
 {
 	struct hv_vss_frame frame = {
 		.op = (__u8)c->number[0], .cookie = (__u32)c->number[1],
-		.arg = HV_VSS_FEAT_CANCEL | HV_VSS_FEAT_GUARD | HV_VSS_FEAT_LUNS,
+		.arg = HV_VSS_FEAT_CANCEL | HV_VSS_FEAT_GUARD | HV_VSS_FEAT_LUNS |
+		       HV_VSS_FEAT_LIMITS | HV_VSS_FEAT_THAW,
 	};
 	char odd[sizeof(frame) + 1];
 
@@ -272,7 +273,7 @@ static void *read_thread(void *arg)
 	return NULL;
 }
 
-/* Is that thread in read()? Also true of one that is no more. */
+/* Returns whether that thread is in read(), or has ended. */
 static bool reads(pid_t tid)
 {
 	char path[64], what[32] = "";
@@ -285,13 +286,13 @@ static bool reads(pid_t tid)
 	if (read(fd, what, sizeof(what) - 1) < 0)
 		what[0] = '\0';
 	close(fd);
-	/* "running" while it runs. */
+	/* The file has "running" if the thread runs. */
 	return atoi(what) == SYS_read && what[0] != 'r';
 }
 
 /*
- * A read in a thread of its own, which may block; its result comes when it comes. What is done next
- * is done to a read that has begun.
+ * Reads in another thread, which may block. The result is printed when the read returns. The next
+ * command is executed only when the read has begun.
  */
 static void do_readthread(struct client *c)
 {
@@ -314,7 +315,7 @@ static void do_signal(struct client *c)
 {
 	errno = pthread_kill(c->reader, SIGUSR1);
 	if (errno)
-		say(c, -1);	/* else the reader has something to say */
+		say(c, -1);	/* else the reader prints the result */
 }
 
 /* The guard */
@@ -325,6 +326,7 @@ static const struct {
 } guard_cmds[] = {
 	{ "arm", HV_VSS_IOC_ARM }, { "disarm", HV_VSS_IOC_DISARM },
 	{ "thawing", HV_VSS_IOC_THAWING }, { "frozen", HV_VSS_IOC_FROZEN },
+	{ "end", HV_VSS_IOC_THAW },
 };
 
 static unsigned long guard_cmd(const char *name)
@@ -379,6 +381,19 @@ static void do_armhole(struct client *c)
 	say(c, ioctl(c->dev, HV_VSS_IOC_ARM, c->hole));
 }
 
+/* limits FREEZING_MS HOLD_MS: prints the limits that are in effect */
+static void do_limits(struct client *c)
+{
+	struct hv_vss_limits limits = {
+		.freezing_ms = (__u32)c->number[0], .hold_ms = (__u32)c->number[1],
+	};
+
+	if (ioctl(c->dev, HV_VSS_IOC_LIMITS, &limits))
+		say(c, -1);
+	else
+		printf("%s %u %u\n", c->name, limits.freezing_ms, limits.hold_ms);
+}
+
 static void do_ioctl(struct client *c)
 {
 	say(c, ioctl(c->dev, c->number[0], c->hole));
@@ -392,7 +407,7 @@ static void do_fs(struct client *c)
 	close(fd);
 }
 
-/* put PATH TEXT: into a file of sysfs */
+/* put PATH TEXT: write to a file of sysfs */
 static void do_put(struct client *c)
 {
 	int fd = open(c->text, O_WRONLY | O_CLOEXEC);
@@ -401,7 +416,7 @@ static void do_put(struct client *c)
 	close(fd);
 }
 
-/* How many us synchronize_rcu() takes: this call is just that for whoever has not registered. */
+/* The time of synchronize_rcu() in us: without a registration membarrier() does only that. */
 static void do_grace(struct client *c)
 {
 	struct timespec from, to;
@@ -423,7 +438,7 @@ static const struct command commands[] = {
 	{ "register", do_register }, { "write", do_write }, { "writelen", do_writelen },
 	{ "writehole", do_writehole }, { "readthread", do_readthread }, { "signal", do_signal },
 	{ "arm", do_guard }, { "disarm", do_guard }, { "thawing", do_guard },
-	{ "frozen", do_guard },
+	{ "frozen", do_guard }, { "end", do_guard }, { "limits", do_limits },
 	{ "armpath", do_armpath }, { "armfd", do_armfd }, { "armreserved", do_armreserved },
 	{ "armhole", do_armhole }, { "ioctl", do_ioctl }, { "freeze", do_fs }, { "thaw", do_fs },
 };
@@ -431,8 +446,8 @@ static const struct command commands[] = {
 static int run(struct client *c, const char *line);
 
 /*
- * fail N COMMAND...: the N-th allocation that the kernel makes for the command fails. A second line
- * says how many there were too few: 0 if one has failed.
+ * fail N COMMAND...: the N-th allocation of the kernel for the command fails. A second line says
+ * how many allocations were missing to reach N; 0 if one has failed.
  */
 static int run_failing(struct client *c, const char *line)
 {
@@ -447,7 +462,7 @@ static int run_failing(struct client *c, const char *line)
 	}
 	ret = run(c, line);
 	memset(left, 0, sizeof(left));
-	/* The number is what this very thread has left. */
+	/* The file has the number that is left for this thread. */
 	if (pread(fd, left, sizeof(left) - 1, 0) < 0 || pwrite(fd, "0", 1, 0) < 0)
 		ret = -1;
 	close(fd);
@@ -455,7 +470,7 @@ static int run_failing(struct client *c, const char *line)
 	return ret;
 }
 
-/* A command's words: the first argument as text; it and what follows as numbers, too. */
+/* Parses a command: the first two arguments as text, and both as numbers, too. */
 static int run(struct client *c, const char *line)
 {
 	char name[32] = "";
@@ -469,7 +484,7 @@ static int run(struct client *c, const char *line)
 	c->number[1] = strtoul(c->second, NULL, 0);
 	if (!strcmp(name, "fail"))
 		return run_failing(c, line + n + strcspn(line + n, " "));
-	/* After a path, or something like it, the first number comes second. */
+	/* If the first argument is a path or a name, the second one is the first number. */
 	if (c->text[0] && !strchr("0123456789-", c->text[0]))
 		c->number[0] = c->number[1];
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vssfuzz SEED SECONDS PATH...: threads that do anything to /dev/vmbus/hv_vss, and freeze and thaw
- * the file systems of the paths as the guard allows it. Ends by itself, leaving what is armed to
- * the kernel. Prints how much of what got through.
+ * vssfuzz SEED SECONDS PATH...: threads make random calls of /dev/vmbus/hv_vss, and freeze and thaw
+ * the file systems of the paths as the guard allows it. It ends after that time, and leaves armed
+ * file systems to the kernel. Prints the number of successful calls of each kind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -69,13 +69,13 @@ static void open_device(struct fuzzer *f)
 	};
 	int fd, none = -1;
 
-	/* All fds are non-blocking, or a thread would not see the end. */
+	/* No call blocks, so that each thread notices the end. */
 	fd = open(DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return;
 	count(f, OPENS);
 	if (!one_in(f, 16) && write(fd, &frame, sizeof(frame)) < 0)
-		errno = 0;	/* removed just now */
+		errno = 0;	/* the device has just been removed */
 	if (!atomic_compare_exchange_strong(&f->fuzz->dev, &none, fd))
 		close(fd);
 }
@@ -120,7 +120,7 @@ static void write_device(struct fuzzer *f, int dev)
 		count(f, WRITES);
 }
 
-/* One thread at a time on each file system, as the protocol wants it. */
+/* Only one thread at a time uses a file system, as the protocol demands. */
 static void guard_one(struct fuzzer *f, int dev, bool freeze)
 {
 	int i = (int)draw(f, (unsigned int)f->fuzz->paths), fd = f->fuzz->fd[i];
@@ -136,7 +136,7 @@ static void guard_one(struct fuzzer *f, int dev, bool freeze)
 		}
 	} else if (!ioctl(dev, HV_VSS_IOC_ARM, &g)) {
 		count(f, ARMS);
-		/* Sometimes nothing more is heard of it. */
+		/* In some cases no other call follows. */
 		if (one_in(f, 4)) {
 			ioctl(dev, HV_VSS_IOC_DISARM, &g);
 		} else if (!one_in(f, 8) && !ioctl(fd, FIFREEZE, 0)) {
@@ -168,9 +168,10 @@ static void any_ioctl(struct fuzzer *f, int dev)
 	unsigned long cmd = cmds[draw(f, 4)];
 
 	/*
-	 * Arming a standard descriptor or the device itself is refused; never FIFREEZE by it. To
-	 * take the guard from a file system that another thread is freezing means to want it
-	 * frozen for good: no module can tell that from a FIFREEZE that has failed.
+	 * Random descriptors may be armed, which is refused for most of them, but never frozen.
+	 * Only ARM may use the file systems of the paths: after a DISARM while another thread is
+	 * in FIFREEZE the file system would stay frozen. The module can't tell this case from a
+	 * FIFREEZE that has failed.
 	 */
 	if (cmd != HV_VSS_IOC_ARM && is_path(f->fuzz, g.fd))
 		return;
@@ -256,7 +257,7 @@ int main(int argc, char **argv)
 	}
 	sleep(seconds);
 	atomic_store(&fuzz.stop, true);
-	/* Those stuck in a FIFREEZE or behind one come back when the guard has thawed. */
+	/* Threads that wait in FIFREEZE, or for one, return when the guard has thawed. */
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(fuzzer[i].thread, NULL);
 	tell(&fuzz);

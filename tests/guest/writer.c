@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * writer run DIR [INTERVAL_US]: append numbered, checksummed records to files in DIR, fsync each,
- * and say on stdout, one line a record, "NUMBER TIME LATENCY": fsync has returned for NUMBER at
- * TIME, LATENCY after its write began (microseconds). Ends with SIGTERM.
+ * writer run DIR [INTERVAL_US]: append numbered records with checksums to files in DIR, with an
+ * fsync for each. For each record it prints "NUMBER TIME LATENCY": the fsync of NUMBER has returned
+ * at TIME, LATENCY after the begin of its write (microseconds). Ends with SIGTERM.
  *
- * writer check DIR: read them all and print "last N good N torn N wrong N missing N".
+ * writer check DIR: read all records and print "last N good N torn N wrong N missing N".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static void file_name(char *name, size_t room, uint64_t number)
 	snprintf(name, room, "records.%06" PRIu64, (number - 1) / RECORDS_PER_FILE);
 }
 
-/* Opens the next file when it is due; its directory entry is made durable, too. */
+/* Opens the next file when it is due, and makes its directory entry durable. */
 static int file_for(int dir, int fd, uint64_t number)
 {
 	char name[32];

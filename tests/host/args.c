@@ -19,7 +19,7 @@ void hv_args_init(struct hv_args *a, const QDict *cmd)
 }
 
 /**
- * hv_args_error() - note what is wrong, unless something is already
+ * hv_args_error() - record an error, unless there already is one
  * @a: the arguments
  * @fmt: format of the text
  */
@@ -35,11 +35,11 @@ void hv_args_error(struct hv_args *a, const char *fmt, ...)
 }
 
 /**
- * hv_args_done() - all have been taken
+ * hv_args_done() - end the taking of arguments
  * @a: the arguments, freed
- * @err: set to what is wrong, to be freed with g_free()
+ * @err: set to the text of the error or NULL, to be freed with g_free()
  *
- * Return: false when something was wrong or is left over.
+ * Return: false if there was an error, or an argument is left.
  */
 bool hv_args_done(struct hv_args *a, char **err)
 {
@@ -53,11 +53,11 @@ bool hv_args_done(struct hv_args *a, char **err)
 }
 
 /**
- * hv_arg_has() - is an argument there
+ * hv_arg_has() - check whether an argument is there
  * @a: the arguments
  * @key: its name
  *
- * Return: true when it has been given and not taken yet.
+ * Return: true if it was given and has not been taken yet.
  */
 bool hv_arg_has(const struct hv_args *a, const char *key)
 {
@@ -204,7 +204,7 @@ static bool list_version(QList *pair, struct ic_ver *ver)
  * hv_arg_version() - take a version, [major, minor]
  * @a: the arguments
  * @key: its name
- * @ver: set to the version as it is on the wire, or left alone
+ * @ver: set to the version as it is on the wire, or not changed
  *
  * Return: true when it was given.
  */

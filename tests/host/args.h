@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Arguments of a command: each is taken out once, with its type checked; what nobody took is
- * an error. The first error stays, so a command can take all and ask once at the end.
+ * Arguments of a command. A command takes out each argument once, and its type is checked. An
+ * argument that is left at the end is an error. The first error is kept, so a command can take all
+ * arguments and check for an error once, in hv_args_done().
  */
 #ifndef HW_HVHOST_ARGS_H
 #define HW_HVHOST_ARGS_H

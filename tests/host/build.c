@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Packets to the guest: from a command, or of the host's own. Building has no effect but to
- * use up ids; hv_build_send() sends.
+ * Packets to the guest: from a command, or the host's own. Building only uses up ids;
+ * hv_build_send() sends.
  */
 #include "build.h"
 
@@ -25,7 +25,7 @@ static uint32_t put_versions(GByteArray *a, const struct hv_ver *v)
 	return n;
 }
 
-/* Puts descriptor, pipe and IC header before @body, which is used up. */
+/* Puts descriptor, pipe and IC header before @body, and frees @body. */
 static void wrap(struct hv_channel *ch, struct hv_packet *pkt, uint16_t msgtype,
 		 GByteArray *body)
 {
@@ -110,7 +110,7 @@ void hv_build_free(struct hv_packet *pkt)
 	pkt->bytes = NULL;
 }
 
-/* A negotiation from a command: the versions named, or those of the host; counts may lie. */
+/* A negotiation from a command: its versions, or else the host's; the counts may be wrong. */
 static void build_negotiate(struct hv_channel *ch, struct hv_args *a, struct hv_packet *pkt)
 {
 	GByteArray *body = g_byte_array_new();
@@ -183,7 +183,7 @@ static void build_raw(struct hv_channel *ch, struct hv_args *a, struct hv_packet
 	g_free(data);
 }
 
-/* The lies: fields of the headers that a command overwrites. */
+/* Fields of the headers that a command overwrites, to send wrong ones. */
 static void override(struct hv_args *a, struct hv_packet *pkt)
 {
 	struct ic_msg *m = (void *)(pkt->bytes + sizeof(struct vmpkt_desc));
@@ -262,7 +262,7 @@ static const struct builder *builder_find(const char *cmd)
 	return NULL;
 }
 
-/* Common to all: who is asked, for how long, and what is expected. */
+/* Common to all commands: the channel, the time for an answer, and the expected answer. */
 static void build_common(struct hv_args *a, const struct builder *b, struct hv_packet *pkt)
 {
 	struct vmpkt_desc *desc = (void *)pkt->bytes;
@@ -279,9 +279,9 @@ static void build_common(struct hv_args *a, const struct builder *b, struct hv_p
  * @host: the host
  * @cmd: the command
  * @pkt: to be filled in
- * @err: set to what is wrong, to be freed with g_free()
+ * @err: set to the text of the error, to be freed with g_free()
  *
- * Return: 0 or -1, then there is nothing to free.
+ * Return: 0; -1 on an error, then there is nothing to free.
  */
 int hv_build(struct hv_host *host, const QDict *cmd, struct hv_packet *pkt, char **err)
 {

@@ -84,7 +84,7 @@ struct hv_channel *hv_channel_by_name(struct hv_host *host, const char *name)
 	return NULL;
 }
 
-/* A fresh relid each time, so that what is said about an old one is not taken for the new. */
+/* A new relid each time, so that a message about the old one is not applied to the new one. */
 static uint32_t new_relid(struct hv_host *host)
 {
 	do {
@@ -124,7 +124,7 @@ static void send_offer(struct hv_channel *ch)
 }
 
 /**
- * hv_channel_offer_all() - the guest asks what there is
+ * hv_channel_offer_all() - REQUESTOFFERS: the guest asks for all offers
  * @host: the host
  */
 void hv_channel_offer_all(struct hv_host *host)
@@ -171,7 +171,7 @@ QDict *hv_channel_event(const struct hv_channel *ch, const char *name)
  * @ch: the channel
  * @wait_released: wait until the guest has released a rescinded one
  * @pending: set to whether it waits
- * @err: set to what is wrong, to be freed with g_free()
+ * @err: set to the text of the error, to be freed with g_free()
  *
  * Return: 0 or -1.
  */
@@ -184,7 +184,7 @@ int hv_channel_offer(struct hv_channel *ch, bool wait_released, bool *pending, c
 		return -1;
 	}
 	ch->wanted = true;
-	/* A guest that has not asked yet gets it when it asks. */
+	/* A guest that has not requested the offers yet gets this one with the others. */
 	if (!ch->host->offers_asked || (ch->state == HV_CH_RESCINDED && wait_released)) {
 		ch->offer_pending = ch->state == HV_CH_RESCINDED;
 		*pending = true;
@@ -198,9 +198,9 @@ int hv_channel_offer(struct hv_channel *ch, bool wait_released, bool *pending, c
 }
 
 /**
- * hv_channel_shut() - a channel is no longer open, for whatever reason
+ * hv_channel_shut() - mark a channel as no longer open, for any reason
  * @ch: the channel
- * @state: what it is from now on
+ * @state: its new state
  *
  * Return: list of the requests that stay unanswered, by seq; the caller's to put or free.
  */
@@ -219,11 +219,11 @@ QList *hv_channel_shut(struct hv_channel *ch, enum hv_channel_state state)
 }
 
 /**
- * hv_channel_rescind() - take an offer back
+ * hv_channel_rescind() - rescind an offer
  * @ch: the channel
- * @err: set to what is wrong, to be freed with g_free()
+ * @err: set to the text of the error, to be freed with g_free()
  *
- * The rings are not looked at again. Return: 0 or -1.
+ * The rings are not read again. Return: 0 or -1.
  */
 int hv_channel_rescind(struct hv_channel *ch, char **err)
 {
@@ -264,7 +264,7 @@ void hv_channel_close(struct hv_host *host, const uint8_t *payload, uint32_t siz
 		return;
 	}
 	state = ch->state == HV_CH_RESCINDED ? HV_CH_RESCINDED : HV_CH_CLOSED;
-	/* What the guest answered before it closed still counts. */
+	/* Answers that the guest wrote before it closed the channel still count. */
 	if (ch->state == HV_CH_OPEN)
 		hv_packet_drain(ch);
 	else if (state != HV_CH_RESCINDED && ch->state != HV_CH_OPENING)
@@ -276,7 +276,7 @@ void hv_channel_close(struct hv_host *host, const uint8_t *payload, uint32_t siz
 }
 
 /**
- * hv_channel_modify() - MODIFYCHANNEL: the guest wants its interrupts on another processor
+ * hv_channel_modify() - MODIFYCHANNEL: the guest moves its interrupts to another processor
  * @host: the host
  * @payload: the message
  * @size: its bytes
@@ -307,7 +307,7 @@ void hv_channel_modify(struct hv_host *host, const uint8_t *payload, uint32_t si
  * @payload: the message
  * @size: its bytes
  *
- * Also comes for every channel after UNLOAD, when they are no longer ours to name.
+ * Also comes for every channel after UNLOAD, when the host no longer knows these relids.
  */
 void hv_channel_released(struct hv_host *host, const uint8_t *payload, uint32_t size)
 {
@@ -325,7 +325,7 @@ void hv_channel_released(struct hv_host *host, const uint8_t *payload, uint32_t 
 		host->abandoned[relid] = false;
 	if (!ch)
 		return;
-	/* Not only rescinded ones: guests release all when their VMBus module goes. */
+	/* Not only rescinded ones: guests release all when their VMBus module is unloaded. */
 	if (ch->state == HV_CH_OPEN || ch->state == HV_CH_OPENING) {
 		hv_vmbus_error(host, "release of %s, which is %s", ch->info->name,
 			       hv_channel_state_name(ch));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Is an answer right? Everything that a host could trip over, and every byte that the guest
- * should not have put there. Sources: the in-tree driver, whose answers are the packets it got
- * with few fields changed, and openvmm's host side, which trusts the sizes of an answer.
+ * Checks answers for everything that could make a host fail, and for bytes that the guest should
+ * not have sent. Sources: the in-tree driver, which answers with the packet that it received and
+ * changes a few fields, and openvmm's host side, which trusts the sizes in an answer.
  */
 #include "host.h"
 
@@ -98,7 +98,7 @@ static void check_vss(struct check *c)
 	check_value(c, "operation", got->op, sent->op);
 	if (memcmp(got->reserved, sent->reserved, sizeof(got->reserved)))
 		problem(c, "reserved bytes of the VSS header are not 0");
-	/* These return flags. */
+	/* Their answers return flags. */
 	if (sent->op == VSS_HOT_BACKUP || sent->op == VSS_GET_DM_INFO)
 		from += 4;
 	check_rest(c, from);
@@ -133,7 +133,7 @@ static void check_negotiate(struct check *c)
 	check_value(c, "reserved word", got->reserved, sent->reserved);
 	if (!(fw == 1 && msg == 1) && !(fw == 0 && msg == 0))
 		problem(c, "version counts are %u and %u, should be 1 and 1, or 0 and 0", fw, msg);
-	/* Counts that lie: what was offered is not known. */
+	/* With wrong counts it is not known which versions were offered. */
 	if (c->sent_len != sizeof(*c->sent) + sizeof(*sent) + (sent_fw + sent_msg) * 4)
 		return;
 	if (fw && !version_offered(sent, 0, sent_fw, &got->ver[0]))
@@ -157,8 +157,8 @@ static void check_heartbeat(struct check *c)
 }
 
 /**
- * hv_check_answer() - look for faults in an answer
- * @req: what was asked
+ * hv_check_answer() - find the faults in an answer
+ * @req: the request
  * @packet: the answer, descriptor and payload
  * @len: its bytes
  *
@@ -182,7 +182,7 @@ QList *hv_check_answer(const struct hv_request *req, const uint8_t *packet, uint
 			sizeof(*c.got));
 		return c.problems;
 	}
-	/* To less than a header there is no right answer. */
+	/* There is no right answer to a packet that is shorter than a header. */
 	if (c.sent_len < sizeof(*c.sent)) {
 		problem(&c, "answer to a packet of %u bytes", c.sent_len);
 		return c.problems;

@@ -186,7 +186,7 @@ static void cmd_heartbeat(struct hv_host *host, struct hv_args *a, QDict *reply)
 	hv_ic_beat_start(host);
 }
 
-/* The judge on its own: a test of the checks needs no guest that makes the mistakes. */
+/* Only hv_check_answer(), so that its tests need no guest that makes mistakes. */
 static void cmd_check(struct hv_host *host, struct hv_args *a, QDict *reply)
 {
 	struct hv_request req = { 0 };
@@ -241,7 +241,7 @@ static void put_sent(QDict *d, const struct hv_packet *pkt, bool queued)
 		qdict_put_bool(d, "queued", true);
 }
 
-/* A command that is one packet. */
+/* A command that sends one packet. */
 static char *run_packet(struct hv_host *host, const QDict *cmd, QDict *reply)
 {
 	struct hv_packet pkt;
@@ -355,7 +355,7 @@ static char *run(struct hv_host *host, const QDict *cmd, QDict *reply)
 }
 
 /**
- * hv_command() - carry a command out and reply
+ * hv_command() - execute a command and reply
  * @host: the host
  * @line: a line of JSON
  *

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The control socket: lines of JSON in, lines of JSON out. Output is buffered here, so that a
- * client that does not read can't stop the machine; one that never does loses events, and is
- * told so.
+ * client that does not read can't stop the machine. If the buffer is full, events are lost, and the
+ * client gets an error event that says so.
  */
 #include "host.h"
 #include "qapi/qmp/qjson.h"

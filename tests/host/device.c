@@ -31,8 +31,8 @@ static const struct hv_ver shutdown_2016[] = {
 static const struct hv_ver kvp_all[] = { { 1, 0 }, { 3, 0 }, { 4, 0 }, { 5, 0 }, { 0, 0 } };
 
 /*
- * Class and instance of each service as guests know them. No list of the versions that each
- * Windows Server offers is public; these hold all that a guest could find in them.
+ * Class and instance of each service as guests know them. There is no public list of the versions
+ * that each Windows Server offers; these lists have every version that a guest could meet.
  */
 const struct hv_service_info hv_services[HV_SVC_COUNT] = {
 	[HV_SVC_VSS] = {
@@ -54,8 +54,9 @@ const struct hv_service_info hv_services[HV_SVC_COUNT] = {
 		.msg = { shutdown_2012r2, shutdown_2016, shutdown_2016 },
 	},
 	/*
-	 * Negotiates and asks nothing: enough for a guest to have the device, and its daemon. Linux
-	 * puts off its answer until that has come (hv_kvp.c, HV_UTIL_NEGO_TIMEOUT).
+	 * Negotiates and sends no request. That is enough for a guest to have the device and run
+	 * its daemon. Linux delays its answer until the daemon has registered (hv_kvp.c,
+	 * HV_UTIL_NEGO_TIMEOUT).
 	 */
 	[HV_SVC_KVP] = {
 		.name = "kvp",
@@ -68,7 +69,7 @@ const struct hv_service_info hv_services[HV_SVC_COUNT] = {
 
 static const char *const ic_names[] = { "2012r2", "2016", "2019" };
 
-/* What the guest wrote comes before what it posted after that. */
+/* Packets in the rings first: the guest wrote them before it posted the messages. */
 static void host_work(void *opaque)
 {
 	struct hv_host *host = opaque;
@@ -104,7 +105,7 @@ static void host_reset(void *opaque)
 		QSIMPLEQ_REMOVE_HEAD(&host->posted, next);
 		g_free(msg);
 	}
-	/* Not power on, nor the second reset by which the firmware begins after a first. */
+	/* Not at power on, nor for the second reset, which the firmware makes after a first. */
 	tell = host->reset_asked || host->guest_os_id;
 	host->reset_asked = false;
 	ev = hv_event("machine_reset");

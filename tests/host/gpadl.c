@@ -14,7 +14,7 @@ static void gpadl_free(struct hv_gpadl *g)
 }
 
 /**
- * hv_gpadl_find() - look a GPADL up
+ * hv_gpadl_find() - find a GPADL
  * @host: the host
  * @id: the guest's handle
  *
@@ -47,7 +47,7 @@ static void gpadl_created(struct hv_host *host, const struct hv_gpadl *g)
 	hv_vmbus_send(host, &res, sizeof(res));
 }
 
-/* Takes page numbers from a message; those beyond what was announced are padding. */
+/* Takes page numbers from a message. Those beyond the announced number are padding. */
 static void gpadl_add(struct hv_host *host, struct hv_gpadl *g, const uint8_t *pfn,
 		      uint32_t bytes)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of the emulated Hyper-V host: its state and what its files call of each other.
+ * Internals of the emulated Hyper-V host: its state, and the functions that its files share.
  *
- * Everything here runs under the big QEMU lock, so none of it needs locks of its own; the entries
- * that QEMU calls without it take it (partition.c). Nothing sleeps: what a guest posts is handled
- * in a bottom half, as another partition would.
+ * Everything here runs under the big QEMU lock, so it needs no locks of its own. Functions that
+ * QEMU calls without that lock take it (partition.c). No function sleeps. Messages that a guest
+ * posts are handled later, in a bottom half.
  */
 #ifndef HW_HVHOST_HOST_H
 #define HW_HVHOST_HOST_H
@@ -20,14 +20,14 @@
 #include "hw/qdev-core.h"
 #include "chardev/char-fe.h"
 #include "qom/object.h"
-#include "ic.h"
+#include "wire.h"
 
 #define HV_SINTS		16
 #define HV_VMBUS_SINT		2
 #define HV_MSG_PAYLOAD		240
 #define HV_RELIDS		64
 #define HV_PAGE			4096u
-#define HV_HISTORY		4096	/* answered requests remembered, to know a double */
+#define HV_HISTORY		4096	/* requests kept, to detect second answers */
 
 #define HV_STATUS_SUCCESS		0
 #define HV_STATUS_INVALID_CODE		2
@@ -43,9 +43,9 @@ enum hv_service {
 };
 
 enum hv_channel_state {
-	HV_CH_ABSENT,		/* not offered, the guest knows nothing of it */
+	HV_CH_ABSENT,		/* not offered; the guest does not know it */
 	HV_CH_OFFERED,
-	HV_CH_OPENING,		/* OPENCHANNEL seen, result withheld */
+	HV_CH_OPENING,		/* OPENCHANNEL was seen, no result was sent */
 	HV_CH_OPEN,
 	HV_CH_CLOSED,
 	HV_CH_RESCINDED,	/* until the guest releases the relid */
@@ -151,9 +151,9 @@ struct hv_channel {
 	bool offer_pending;	/* offer as soon as the relid is released */
 	enum hv_open_action next_open;
 	uint32_t next_open_status;
-	bool signalled;		/* by the guest, not yet looked at */
+	bool signalled;		/* by the guest, not handled yet */
 	bool hold;		/* do not drain the guest's ring */
-	bool broken;		/* the guest has ruined its ring */
+	bool broken;		/* the guest's ring is invalid */
 	bool faked;		/* the guest sees fake_read as our read index */
 	uint32_t real_read;
 	struct hv_ring in;	/* from the guest */
@@ -174,7 +174,7 @@ struct hv_ver {
 	uint16_t minor;
 };
 
-/* What is fixed about a service. */
+/* The constants of a service. */
 struct hv_service_info {
 	const char *name;
 	const char *type;
@@ -215,8 +215,10 @@ struct hv_host {
 	bool crashed;
 	bool reset_asked;
 	uint64_t last_seq;
+	QDict *writes_before;		/* of each disk, when the guest was frozen; or NULL */
+	QDict *writes;			/* from then until it was asked to thaw; or NULL */
 
-	/* Set by the guest, gone at reset. */
+	/* Set by the guest, cleared by a reset. */
 	uint64_t guest_os_id;
 	uint64_t hypercall;
 	uint64_t crash[5];
@@ -224,9 +226,9 @@ struct hv_host {
 	struct hv_vp *vp;
 	struct hv_msgs posted;
 	uint32_t version;		/* VMBus version connected, 0 for none */
-	uint32_t vcpu;			/* that gets the channel messages */
+	uint32_t vcpu;			/* it gets the channel messages */
 	bool offers_asked;
-	bool abandoned[HV_RELIDS];	/* rescinded, not released, offered anew meanwhile */
+	bool abandoned[HV_RELIDS];	/* rescinded, not released, and offered again since */
 	uint32_t last_relid;
 	bool conn_id_valid;		/* our own connection id was told to the guest */
 	struct hv_gpadls gpadls;
@@ -313,6 +315,12 @@ struct hv_request *hv_request_new(struct hv_channel *ch, const uint8_t *data, ui
 void hv_request_sent(struct hv_request *req);
 void hv_request_answer(struct hv_channel *ch, const uint8_t *packet, uint32_t len);
 QList *hv_request_drop_all(struct hv_channel *ch);
+
+/* disks.c */
+void hv_disks_frozen(struct hv_host *host);
+void hv_disks_thawing(struct hv_host *host);
+QDict *hv_disks_writes(struct hv_host *host);
+void hv_disks_forget(struct hv_host *host);
 
 /* check.c */
 QList *hv_check_answer(const struct hv_request *req, const uint8_t *packet, uint32_t len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rest of QEMU calls: the only interface between the patched files and the emulated
- * Hyper-V host. Each of these does nothing on a machine without a hv-host device.
+ * The only interface between QEMU's patched files and the emulated Hyper-V host. On a machine
+ * without a hv-host device these functions do nothing.
  */
 #ifndef HW_HVHOST_H
 #define HW_HVHOST_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Hypercalls. VMCALL is an invalid instruction under TCG, so the hypercall page holds a port
- * write and a return instead; the registers of the caller are in place while the port is
- * written. What is posted or signalled is handled later, in a bottom half.
+ * write and a return instead. The port's handler reads the caller's registers. Messages and signals
+ * are handled later, in a bottom half.
  */
 #include "host.h"
 #include "vmbus.h"
@@ -113,7 +113,7 @@ void hv_hypercall_init(struct hv_host *host)
  * @host: the host
  * @val: bit 0 enables, the page's address is in the upper bits
  *
- * A hypervisor lays its page over the guest's; here the guest's own page is written.
+ * A hypervisor maps its own page over the guest's. Here the code is written into the guest's page.
  */
 void hv_hypercall_page(struct hv_host *host, uint64_t val)
 {

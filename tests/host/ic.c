@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the host does by itself on a channel: negotiate when it opens, and heartbeats.
+ * What the host does without a command: it negotiates when a channel opens, and sends heartbeats.
  */
 #include "host.h"
 #include "sysemu/runstate.h"
@@ -55,7 +55,7 @@ static void send_own(struct hv_channel *ch, struct hv_packet *pkt)
 }
 
 /**
- * hv_ic_opened() - a channel has been opened: negotiate
+ * hv_ic_opened() - negotiate: a channel has been opened
  * @ch: the channel
  */
 void hv_ic_opened(struct hv_channel *ch)
@@ -124,7 +124,7 @@ static void put_chosen(struct hv_channel *ch, QDict *ev, const uint8_t *payload,
  * @req: the offer
  * @payload: the answer
  * @len: its bytes
- * @problems: what is wrong with it; taken over
+ * @problems: the faults in it; taken over
  */
 void hv_ic_negotiated(struct hv_channel *ch, const struct hv_request *req,
 		      const uint8_t *payload, uint32_t len, QList *problems)
@@ -158,7 +158,7 @@ static void beat(void *opaque)
 	struct hv_packet pkt;
 
 	hv_ic_beat_start(host);
-	/* A paused or dead guest is not to be blamed for silence. */
+	/* A paused or crashed guest can't answer. */
 	if (host->quiet || host->crashed || !runstate_is_running())
 		return;
 	if (ch->state != HV_CH_OPEN || !ch->negotiated || beat_waited_for(ch))

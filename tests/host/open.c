@@ -51,7 +51,7 @@ static const char *const open_actions[] = {
 };
 
 /**
- * hv_channel_set_next_open() - choose what the next OPENCHANNEL meets
+ * hv_channel_set_next_open() - choose the reaction to the next OPENCHANNEL
  * @ch: the channel
  * @action: name of the action
  * @status: for a refusal, 0 for the usual one

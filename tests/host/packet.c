@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Packets of a channel: into the ring to the guest, and out of the one from it.
+ * Packets of a channel: written to the ring to the guest, and read from the ring from the guest.
  */
 #include "host.h"
 
@@ -25,14 +25,14 @@ static void ring_broken(struct hv_channel *ch, const struct hv_ring *r, const ch
 }
 
 /**
- * hv_packet_send() - put a packet in the ring to the guest, or in the queue for it
- * @req: what the packet asks; its channel is open
+ * hv_packet_send() - put a packet in the ring to the guest, or in the queue for the ring
+ * @req: the packet's request; its channel is open
  * @packet: descriptor and payload
  * @len: bytes, a multiple of 8
  * @queued: set to whether it waits for room
  *
  * Does not signal, so that several packets can share a signal.
- * Return: true when the guest has to be signalled.
+ * Return: true if the guest has to be signalled.
  */
 bool hv_packet_send(struct hv_request *req, const uint8_t *packet, uint32_t len, bool *queued)
 {
@@ -63,7 +63,7 @@ bool hv_packet_send(struct hv_request *req, const uint8_t *packet, uint32_t len,
 }
 
 /**
- * hv_packet_flush() - the guest may have made room: send what waits
+ * hv_packet_flush() - send the packets that wait for room, as far as there is room now
  * @ch: an open channel
  */
 void hv_packet_flush(struct hv_channel *ch)
@@ -105,11 +105,11 @@ static int drain_once(struct hv_channel *ch, bool *signal)
 }
 
 /**
- * hv_packet_drain() - read all that the guest has written
+ * hv_packet_drain() - read all packets that the guest has written
  * @ch: an open channel
  *
- * The guest need not signal while we read, so its ring is masked meanwhile and looked at once
- * more after that.
+ * The guest need not signal while we read, so its ring is masked during that time. Afterwards the
+ * ring is checked once more.
  */
 void hv_packet_drain(struct hv_channel *ch)
 {
@@ -124,7 +124,7 @@ void hv_packet_drain(struct hv_channel *ch)
 			ret = drain_once(ch, &signal);
 		} while (!ret);
 		hv_ring_set(&ch->in, HV_RING_MASK, 0);
-		/* Unmask, then look: a guest that still saw the mask did not signal. */
+		/* Unmask before the check: a guest that still saw the mask has not signalled. */
 		smp_mb();
 	} while (ret == -EAGAIN && hv_ring_used(&ch->in));
 	if (ret == -EIO) {
@@ -136,11 +136,11 @@ void hv_packet_drain(struct hv_channel *ch)
 }
 
 /**
- * hv_packet_fill() - let the ring from the guest look nearly full
+ * hv_packet_fill() - make the ring from the guest look nearly full
  * @ch: an open channel, held from now on
  * @free: bytes that the guest is to see free
  *
- * Return: false when so much is not free.
+ * Return: false if less is free.
  */
 bool hv_packet_fill(struct hv_channel *ch, uint32_t free)
 {
@@ -169,11 +169,11 @@ void hv_packet_release(struct hv_channel *ch)
 
 	if (ch->faked)
 		hv_ring_set(&ch->in, HV_RING_READ_INDEX, ch->real_read);
-	/* The guest sees the room before we see what it has written. */
+	/* The guest must see the room before we read what it has written. */
 	smp_mb();
 	ch->faked = false;
 	ch->hold = false;
-	/* The jump of the read index has made room, too. */
+	/* The change of the read index has made room, too. */
 	if (pending && before <= pending && ch->in.size - hv_ring_used(&ch->in) > pending)
 		hv_synic_event(ch->host, ch->vcpu, ch->relid);
 	hv_packet_drain(ch);

@@ -40,11 +40,11 @@
 
 #define CRASH_LOG_MAX		(2 * HV_PAGE)
 
-/* The hooks in QEMU have no context of ours to pass: there is one host per machine. */
+/* QEMU's calls pass no pointer to our state. A machine has only one host. */
 static struct hv_host *the_host;
 
 /**
- * hv_partition_bind() - make a host the one that the hooks serve
+ * hv_partition_bind() - set the host that QEMU's calls are for
  * @host: the host, never freed before QEMU ends
  */
 void hv_partition_bind(struct hv_host *host)
@@ -119,7 +119,7 @@ bool hvhost_cpuid(uint32_t leaf, uint32_t *eax, uint32_t *ebx, uint32_t *ecx, ui
 		break;
 	case 0x40000004:
 		*eax = host->aeoi ? 0 : HINT_NO_AUTO_EOI;
-		*ebx = UINT32_MAX;	/* spin locks: never tell the hypervisor */
+		*ebx = UINT32_MAX;	/* the guest never reports long waits for spin locks */
 		break;
 	case 0x40000005:
 		*eax = host->vps;
@@ -164,7 +164,7 @@ static void synic_msr_set(struct hv_host *host, unsigned int vcpu, uint32_t msr,
 		vp->sint[msr - MSR_SINT0] = val;
 		break;
 	}
-	/* End of message, or a slot has just become usable. */
+	/* After an end of message, or when a slot has become usable. */
 	hv_synic_deliver(host, vcpu);
 }
 
@@ -235,7 +235,7 @@ static void partition_set(struct hv_host *host, unsigned int vcpu, uint32_t msr,
 	}
 }
 
-/* The guest's clock source: read all the time, so without the lock. */
+/* Without the lock, because it is the guest's clock source and read very often. */
 static bool msr_fast(struct CPUState *cpu, uint32_t msr, uint64_t *val)
 {
 	switch (msr) {
@@ -296,7 +296,7 @@ bool hvhost_wrmsr(struct CPUState *cpu, uint32_t msr, uint64_t val)
 }
 
 /**
- * hvhost_auto_eoi() - does a vector end its own interrupt on delivery
+ * hvhost_auto_eoi() - check whether a vector ends its own interrupt on delivery
  * @cpu: the processor
  * @vector: the vector about to be delivered
  *
@@ -319,21 +319,47 @@ bool hvhost_auto_eoi(struct CPUState *cpu, int vector)
 	return false;
 }
 
+/* The same place as on Hyper-V: above 4 GiB, and above all memory of our guests. */
+#define MMIO_BEGIN	0xfe0000000ULL
+#define MMIO_LENGTH	0x20000000ULL
+#define VMBUS_IRQ	5
+
+static Aml *mmio_window(void)
+{
+	Aml *crs = aml_resource_template();
+
+	aml_append(crs, aml_qword_memory(AML_POS_DECODE, AML_MIN_FIXED, AML_MAX_FIXED,
+					 AML_NON_CACHEABLE, AML_READ_WRITE, 0, MMIO_BEGIN,
+					 MMIO_BEGIN + MMIO_LENGTH - 1, 0, MMIO_LENGTH));
+	return crs;
+}
+
 /**
  * hvhost_acpi() - add the device by which guests find VMBus
  * @dsdt: the table under construction
+ *
+ * Linux up to 4.4 does not load hv_vmbus if the device has no interrupt, although it does not use
+ * the interrupt. It oopses if no ancestor of the device has a window for MMIO.
  */
 void hvhost_acpi(struct Aml *dsdt)
 {
-	Aml *scope, *dev;
+	Aml *scope, *module, *dev, *crs;
 
 	if (!the_host)
 		return;
 	scope = aml_scope("\\_SB");
+	module = aml_device("VMOD");
+	aml_append(module, aml_name_decl("_HID", aml_string("ACPI0004")));
+	aml_append(module, aml_name_decl("_UID", aml_int(0)));
+	aml_append(module, aml_name_decl("_CRS", mmio_window()));
 	dev = aml_device("VMBS");
 	aml_append(dev, aml_name_decl("_HID", aml_string("VMBus")));
 	aml_append(dev, aml_name_decl("_UID", aml_int(0)));
 	aml_append(dev, aml_name_decl("_STA", aml_int(0xf)));
-	aml_append(scope, dev);
+	crs = aml_resource_template();
+	aml_append(crs, aml_irq_no_flags(VMBUS_IRQ));
+	aml_append(dev, aml_name_decl("_CRS", crs));
+	aml_append(module, dev);
+	aml_append(scope, module);
 	aml_append(dsdt, scope);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Book-keeping of what was asked: which packet an answer belongs to, and which never got one.
+ * Keeps the requests: which one an answer belongs to, and which got no answer.
  */
 #include "host.h"
 #include "qapi/qmp/qnum.h"
@@ -27,7 +27,7 @@ static void request_expired(void *opaque)
 			       (hv_now_us(req->ch->host) - req->sent_us) / 1000);
 }
 
-/* Old ones go, but never one that is still waited for. */
+/* Drops old requests, but none whose answer is still awaited. */
 static void history_trim(struct hv_channel *ch)
 {
 	struct hv_request *req, *tmp;
@@ -41,7 +41,7 @@ static void history_trim(struct hv_channel *ch)
 }
 
 /**
- * hv_request_new() - note a packet that is about to be sent
+ * hv_request_new() - record a packet that is about to be sent
  * @ch: the channel
  * @data: its payload, copied
  * @len: bytes of payload
@@ -64,22 +64,33 @@ struct hv_request *hv_request_new(struct hv_channel *ch, const uint8_t *data, ui
 	return req;
 }
 
+/* The VSS operation of the request, or -1. */
+static int request_op(const struct hv_request *req)
+{
+	if (req->ch->svc != HV_SVC_VSS || req->negotiate ||
+	    req->len < sizeof(struct ic_msg) + sizeof(struct vss_hdr))
+		return -1;
+	return req->data[sizeof(struct ic_msg)];
+}
+
 /**
- * hv_request_sent() - the packet is in the ring: the time for its answer starts
+ * hv_request_sent() - start the time for the answer: the packet is in the ring
  * @req: the request
  */
 void hv_request_sent(struct hv_request *req)
 {
 	req->sent_us = hv_now_us(req->ch->host);
+	if (request_op(req) == VSS_THAW)
+		hv_disks_thawing(req->ch->host);
 	if (req->timeout_ms)
 		timer_mod(req->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + req->timeout_ms);
 }
 
 /**
- * hv_request_drop_all() - the channel is gone, nothing can be answered any more
+ * hv_request_drop_all() - drop all requests: the channel is gone, and no answer can come
  * @ch: the channel
  *
- * Return: list of those that were waited for, by seq; the caller's to put or free.
+ * Return: list of those without an answer, by seq; the caller's to put or free.
  */
 QList *hv_request_drop_all(struct hv_channel *ch)
 {
@@ -101,8 +112,8 @@ QList *hv_request_drop_all(struct hv_channel *ch)
 }
 
 /*
- * By request id; of several with the same one (a test may do that) the one waiting longest,
- * and rather one whose transaction id agrees.
+ * By request id. Tests can send several requests with the same one. Then a request without an
+ * answer is preferred, next one with the same transaction id, next the oldest one.
  */
 static struct hv_request *request_find(struct hv_channel *ch, uint64_t reqid, int txid)
 {
@@ -156,9 +167,25 @@ static void put_header(QDict *ev, const struct hv_request *req, const uint8_t *p
 	if (le16_to_cpu(msg->hdr.msgtype) != IC_VSS || len < sizeof(*msg) + sizeof(*vss))
 		return;
 	qdict_put_int(ev, "vss_flags", le32_to_cpu(vss->flags));
-	/* The operation as it was asked: the answer's may be wrong. */
+	/* The operation of the request: the answer's may be wrong. */
 	if (req->len >= sizeof(*msg) + sizeof(struct vss_hdr))
 		qdict_put_str(ev, "op", hv_ic_op_name(req->data[sizeof(*msg)]));
+}
+
+/* Adds the writes to the disks between freeze and thaw. */
+static void put_writes(QDict *ev, const struct hv_request *req)
+{
+	struct hv_host *host = req->ch->host;
+	int op = request_op(req);
+	QDict *writes;
+
+	if (op == VSS_FREEZE && !g_strcmp0(qdict_get_try_str(ev, "status"), "0x00000000"))
+		hv_disks_frozen(host);
+	if (op != VSS_THAW)
+		return;
+	writes = hv_disks_writes(host);
+	if (writes)
+		qdict_put(ev, "writes", writes);
 }
 
 static void answer_event(struct hv_request *req, const uint8_t *payload, uint32_t len,
@@ -173,11 +200,12 @@ static void answer_event(struct hv_request *req, const uint8_t *payload, uint32_
 	qdict_put_int(ev, "rtt_us", hv_now_us(host) - req->sent_us);
 	qdict_put_bool(ev, "late", req->state == HV_REQ_EXPIRED);
 	put_header(ev, req, payload, len);
+	put_writes(ev, req);
 	qdict_put(ev, "problems", problems);
 	hv_event_send(host, ev);
 }
 
-/* What the state of the request says against an answer. Returns whether to look at it at all. */
+/* Reports an answer that must not come now. Returns false if it is not to be checked further. */
 static bool answer_timely(struct hv_request *req)
 {
 	switch (req->state) {
@@ -211,7 +239,7 @@ static void report_problems(struct hv_request *req, QList *problems)
 }
 
 /**
- * hv_request_answer() - take a packet that the guest has sent
+ * hv_request_answer() - handle a packet that the guest has sent
  * @ch: the channel
  * @packet: descriptor and payload
  * @len: bytes, at least those of a descriptor

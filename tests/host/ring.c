@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ring buffers in guest memory: indices, copying, and who has to be signalled.
+ * Ring buffers in guest memory: indices, copying, and when to signal.
  *
  * The first page of a ring holds its indices, the data follow. A packet is a descriptor and
  * its payload, a multiple of 8 bytes, and 8 bytes more that record where it started. One byte
@@ -87,10 +87,10 @@ static uint32_t ring_copy(const struct hv_ring *r, uint32_t at, void *buf, uint3
  * @r: the ring
  * @packet: descriptor and payload
  * @len: bytes, a multiple of 8
- * @signal: set when the guest has to be signalled, else left alone
+ * @signal: set if the guest has to be signalled, else not changed
  *
- * Return: 0, -EAGAIN when there is no room (the guest has been asked to tell when there is) or
- * -EIO when the guest's indices make no sense.
+ * Return: 0, -EAGAIN if there is no room (the guest will signal when there is), or -EIO if the
+ * guest's indices are invalid.
  */
 int hv_ring_write(const struct hv_ring *r, const void *packet, uint32_t len, bool *signal)
 {
@@ -100,7 +100,7 @@ int hv_ring_write(const struct hv_ring *r, const void *packet, uint32_t len, boo
 	used = hv_ring_used(r);
 	if (used != UINT32_MAX && r->size - used <= len + RING_TRAILER) {
 		hv_ring_set(r, HV_RING_PENDING, len + RING_TRAILER);
-		/* Ask, then look again: the guest may have made room before it saw that. */
+		/* Check again: the guest may have made room before it saw the request. */
 		smp_mb();
 		used = hv_ring_used(r);
 		if (used != UINT32_MAX && r->size - used <= len + RING_TRAILER)
@@ -112,10 +112,10 @@ int hv_ring_write(const struct hv_ring *r, const void *packet, uint32_t len, boo
 
 	at = ring_copy(r, old, (void *)packet, len, true);
 	at = ring_copy(r, at, &trailer, sizeof(trailer), true);
-	/* The packet is there before the index says so. */
+	/* The packet must be visible before the index. */
 	smp_mb();
 	hv_ring_set(r, HV_RING_WRITE_INDEX, at);
-	/* The index is there before we look whether the guest is still reading. */
+	/* The index must be visible before we check whether the guest is still reading. */
 	smp_mb();
 	if (!hv_ring_get(r, HV_RING_MASK) && hv_ring_get(r, HV_RING_READ_INDEX) == old)
 		*signal = true;
@@ -127,9 +127,9 @@ int hv_ring_write(const struct hv_ring *r, const void *packet, uint32_t len, boo
  * @r: the ring
  * @packet: set to a copy, to be freed with g_free()
  * @len: set to its bytes, descriptor included
- * @signal: set when the guest waits for the room this has made, else left alone
+ * @signal: set if the guest waits for the room that this has made, else not changed
  *
- * Return: 0, -EAGAIN when the ring is empty or -EIO when what is in it makes no sense.
+ * Return: 0, -EAGAIN if the ring is empty, or -EIO if its contents are invalid.
  */
 int hv_ring_read(const struct hv_ring *r, uint8_t **packet, uint32_t *len, bool *signal)
 {
@@ -141,7 +141,7 @@ int hv_ring_read(const struct hv_ring *r, uint8_t **packet, uint32_t *len, bool 
 		return -EAGAIN;
 	if (used == UINT32_MAX || used < DESC_MIN + RING_TRAILER)
 		return -EIO;
-	/* Not before the index that covers it. */
+	/* The packet must not be read before the index. */
 	smp_rmb();
 	ring_copy(r, read, desc, sizeof(desc), false);
 	total = lduw_le_p(desc + 4) * 8;
@@ -151,13 +151,13 @@ int hv_ring_read(const struct hv_ring *r, uint8_t **packet, uint32_t *len, bool 
 	*packet = g_malloc(total);
 	*len = total;
 	ring_copy(r, read, *packet, total, false);
-	/* Copied before the guest may write over it. */
+	/* The copy must be complete before the guest may overwrite the packet. */
 	smp_mb();
 	hv_ring_set(r, HV_RING_READ_INDEX, (read + total + RING_TRAILER) % r->size);
-	/* The guest sees the room before we see that it waits for it. */
+	/* The guest must see the room before we check whether it waits for room. */
 	smp_mb();
 
-	/* A writer that found too little room is signalled when this read has made enough. */
+	/* A writer that found too little room is signalled if this read has made enough. */
 	pending = hv_ring_get(r, HV_RING_PENDING);
 	before = r->size - used;
 	if (pending && before <= pending && before + total + RING_TRAILER > pending)

@@ -43,7 +43,7 @@ void hv_synic_init(struct hv_host *host)
 }
 
 /**
- * hv_synic_reset() - back to the state after power on
+ * hv_synic_reset() - restore the state after power on
  * @host: the host
  */
 void hv_synic_reset(struct hv_host *host)
@@ -93,14 +93,14 @@ static uint32_t slot_type(hwaddr at)
 				    MEMTXATTRS_UNSPECIFIED, NULL);
 }
 
-/* The guest has not taken the last message: have it tell us when it does. */
+/* If the guest has not read the last message, it is asked to signal when it has. */
 static bool slot_busy(hwaddr at)
 {
 	if (!slot_type(at))
 		return false;
 	address_space_stb(&address_space_memory, at + SLOT_FLAGS, SLOT_PENDING,
 			  MEMTXATTRS_UNSPECIFIED, NULL);
-	/* Flag, then look again: the guest may have emptied the slot before it saw that. */
+	/* Check again: the guest may have emptied the slot before it saw the flag. */
 	smp_mb();
 	return slot_type(at) != 0;
 }
@@ -128,10 +128,10 @@ void hv_synic_deliver(struct hv_host *host, unsigned int vcpu)
 	memcpy(slot.payload, msg->payload, msg->size);
 	g_free(msg);
 
-	/* The type is what makes it visible, so it goes last. */
+	/* The type makes the message visible, so it is written last. */
 	address_space_write(&address_space_memory, at, MEMTXATTRS_UNSPECIFIED, &slot,
 			    sizeof(slot));
-	/* as said above */
+	/* as explained above */
 	smp_wmb();
 	address_space_stl_le(&address_space_memory, at + SLOT_TYPE, MSG_TYPE_VMBUS,
 			     MEMTXATTRS_UNSPECIFIED, NULL);
@@ -141,7 +141,7 @@ void hv_synic_deliver(struct hv_host *host, unsigned int vcpu)
 /**
  * hv_synic_post() - send a channel message to a virtual processor
  * @host: the host
- * @vcpu: which one; an impossible one gets nothing
+ * @vcpu: its number; if there is none with it, nothing is sent
  * @payload: the message
  * @size: its bytes, at most HV_MSG_PAYLOAD
  */
@@ -194,8 +194,8 @@ static void event_on_cpu(CPUState *cpu, run_on_cpu_data data)
  * @vcpu: which processor's flags
  * @flag: number of the flag, the relid of a channel
  *
- * The guest clears flags at the same time, and with one processor TCG makes its atomic
- * instructions plain ones. So the flag is set on that processor's thread, between instructions.
+ * The guest may clear flags at the same time. With one processor TCG executes atomic instructions
+ * as plain ones. So the flag is set on that processor's thread, between two instructions.
  */
 void hv_synic_event(struct hv_host *host, unsigned int vcpu, unsigned int flag)
 {

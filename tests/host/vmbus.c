@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VMBus channel messages: which version is spoken, and who handles what the guest posts.
+ * VMBus channel messages: version negotiation, and dispatch of messages from the guest.
  */
 #include "host.h"
 #include "vmbus.h"
@@ -14,7 +14,7 @@ static const uint32_t known_versions[] = {
  * hv_vmbus_parse_version() - turn the text of a VMBus version into its number
  * @text: like "5.3"
  *
- * Return: the number, or 0 when there never was such a version.
+ * Return: the number, or 0 if there is no such version.
  */
 uint32_t hv_vmbus_parse_version(const char *text)
 {
@@ -41,7 +41,7 @@ char *hv_vmbus_version_text(uint32_t version)
 }
 
 /**
- * hv_vmbus_error() - report something on VMBus that makes no sense
+ * hv_vmbus_error() - report an invalid use of VMBus
  * @host: the host
  * @fmt: format of the text
  */
@@ -60,12 +60,12 @@ void hv_vmbus_error(struct hv_host *host, const char *fmt, ...)
 }
 
 /**
- * hv_vmbus_conn_ok() - may the guest post messages on a connection
+ * hv_vmbus_conn_ok() - check whether the guest may post messages on a connection
  * @host: the host
  * @conn: connection id
  *
- * Hosts before VMBus 5.0 know no connection 4: that is how a guest learns of their age. Our own
- * id stays good after UNLOAD, as the guest goes on to release its relids on it.
+ * Hosts before VMBus 5.0 do not know connection 4; a guest detects by this that they are older. Our
+ * own id stays valid after UNLOAD, because the guest still releases its relids on it.
  */
 bool hv_vmbus_conn_ok(struct hv_host *host, uint32_t conn)
 {
@@ -104,7 +104,7 @@ static bool version_accepted(const struct hv_host *host, uint32_t version)
 	return false;
 }
 
-/* Contact without an UNLOAD before it: what was there belonged to another kernel. */
+/* Contact without an UNLOAD before: the channels belonged to another kernel. */
 static QList *forget_guest(struct hv_host *host)
 {
 	QList *dropped = hv_channel_drop_all(host);
@@ -132,7 +132,7 @@ static void initiate_contact(struct hv_host *host, const struct hv_msg *posted)
 		return;
 	}
 	qobject_unref(forget_guest(host));
-	/* Older guests say nothing: all their messages go to the first processor. */
+	/* Older guests name no processor: all messages to them go to the first one. */
 	host->vcpu = version >= VMBUS_V(3, 0) ? vcpu : 0;
 	res.supported = accepted;
 	if (accepted)

@@ -9,7 +9,7 @@
 
 #define VMBUS_CONN_OLD			1
 #define VMBUS_CONN_CONTACT		4
-#define VMBUS_CONN_OURS			0x2001	/* told in VERSION_RESPONSE since 5.0 */
+#define VMBUS_CONN_OURS			0x2001	/* sent in VERSION_RESPONSE since 5.0 */
 #define VMBUS_CONN_EVENT_BASE		0x1000	/* plus relid: to signal a channel */
 
 enum vmbus_msg_type {

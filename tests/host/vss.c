@@ -113,7 +113,7 @@ static void cluster_body(struct hv_args *a, GByteArray *body)
  * @a: arguments "op", "luns", "backup_type", "flags"
  * @body: to be appended to
  *
- * Layouts as far as they are known; operations without one get a word of flags, like thaw.
+ * The layouts are used as far as they are known. Other operations get a word of flags, like thaw.
  * Return: the operation.
  */
 unsigned int hv_vss_body(struct hv_args *a, GByteArray *body)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots guests on the emulated Hyper-V host, drives both, and judges what comes out.
+"""Boots guests on the emulated Hyper-V host, controls both, and checks the results.
 
 host       the host's control socket
 agent      commands inside the guest
@@ -9,6 +9,6 @@ images     initramfs, root and data disks
 build      our module and daemon, the guest's programs, the host itself
 disks      copies of disks, as Hyper-V makes them between FREEZE and THAW
 databases  the database servers of the distribution in a guest
-verify     what a copy of a disk looks like to the file systems' own tools
-kmsg       what must not be in a kernel log
+verify     checks of a copied disk with the file systems' own tools
+kmsg       lines that must not be in a kernel log
 """

@@ -20,7 +20,7 @@ _CHUNK = 64 * 1024
 
 
 class AgentError(AssertionError):
-    """The guest did not do what it was told."""
+    """The guest did not do what it was asked to do."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Result:
 
 @dataclass
 class Output:
-    """One piece of output: when it came (guest's clock, seconds) and what."""
+    """One piece of output: its time (guest's clock, seconds) and text."""
     time: float
     data: bytes
 
@@ -52,7 +52,7 @@ class _State:
 
 
 class Command:
-    """A command that runs, or ran, in the guest."""
+    """A command in the guest, running or ended."""
 
     def __init__(self, agent: Agent, number: int, argv: tuple[str, ...]) -> None:
         self._agent = agent
@@ -99,7 +99,7 @@ class Command:
                       self.state.began, self.state.ended)
 
     def wait_output(self, text: str, timeout: float = 30) -> None:
-        """Until text has come out, on stdout or stderr."""
+        """Wait for a text on stdout or stderr."""
         self._agent.wait_for(lambda: text in self.out or text in self.err or self.over, timeout,
                              f"{self} did not say {text!r}", self)
         if text not in self.out and text not in self.err:
@@ -126,7 +126,7 @@ class Agent:
         self._reader.start()
 
     def start(self, *argv: str) -> Command:
-        """Start a command; it need not be waited for."""
+        """Start a command, without waiting for its end."""
         with self._changed:
             number = self._next
             self._next += 1
@@ -135,7 +135,7 @@ class Agent:
         return command
 
     def try_run(self, *argv: str, timeout: float = 30, data: bytes = b"") -> Result:
-        """Run a command to its end, whatever that is."""
+        """Run a command to its end, whatever its status."""
         command = self.start(*argv)
         if data:
             command.write(data)
@@ -154,12 +154,12 @@ class Agent:
         return self.run("sh", "-euc", script, timeout=timeout)
 
     def put(self, path: str, content: bytes, mode: int = 0o644) -> None:
-        # By way of another name: the old file may be running still.
+        # By renaming: the old program may still be running.
         self.run("sh", "-ec", 'cat > "$1.new"; chmod "$2" "$1.new"; mv "$1.new" "$1"', "put",
                  path, f"{mode:o}", data=content)
 
     def wait_for(self, condition, timeout: float, what: str, command: Command | None = None):
-        """Wait until something that the agent reports has come true."""
+        """Wait until a condition is true; it is checked at each report of the agent."""
         timeout *= kernels.pace()
         with self._changed:
             if self._changed.wait_for(lambda: condition() or self._closed, timeout) \
@@ -186,7 +186,7 @@ class Agent:
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # the other side was first
+            pass  # the other side has already closed it
         self._socket.close()
         self._reader.join(10)
 
@@ -219,7 +219,7 @@ class Agent:
             self._progress(self._commands[number].state, kind, when, payload)
 
     def _begin(self, payload: bytes) -> None:
-        """The guest has booted: what ran before is no more."""
+        """The guest has booted: commands from before have ended."""
         release, boot_id = payload.decode().rstrip("\0").split("\0")
         self.hellos.append((release, boot_id))
         for command in self._commands.values():
@@ -250,7 +250,7 @@ def _kmsg_lines(record: bytes) -> list[str]:
 
 
 def until(condition, timeout: float, what: str, interval: float = 0.05):
-    """Poll for something that nobody reports; what condition() returned in the end."""
+    """Poll a condition that the agent does not report; returns what condition() returned."""
     timeout *= kernels.pace()
     deadline = time.monotonic() + timeout
     while True:

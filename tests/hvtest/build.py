@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is compiled for the tests: the host, the module for each kernel, the daemon, the guests'
-programs."""
+"""Compiles for the tests: the host, the module for each kernel, the daemon, the guests' programs."""
 
 from __future__ import annotations
 
@@ -10,12 +9,12 @@ import subprocess
 from functools import cache as once
 from pathlib import Path
 
-from . import cache, kernels
+from . import cache, coverage, kernels
 
 
 @once
 def guest_programs() -> Path:
-    """Directory with agent, writers, and users of the device."""
+    """Directory with the agent, writers, and users of the device."""
     source = cache.TESTS / "guest"
 
     def make(place: Path) -> None:
@@ -40,39 +39,72 @@ def qemu() -> Path:
     return Path(result.stdout.strip().splitlines()[-1])
 
 
-@once
-def module(suite: str) -> Path:
-    """hv_vss.ko for the kernel of a suite, built with that suite's own compiler."""
+def _sources(*tops: Path) -> list[Path]:
+    """The sources of modules."""
+    return [p for top in tops for p in sorted(top.rglob("*"))
+            if p.is_file() and (p.suffix in (".c", ".h") or p.name in ("Kbuild", "Makefile"))
+            and not p.name.endswith(".mod.c")]
+
+
+def _kernel_module(suite: str, built: str, files: list[Path]) -> Path:
+    """Build these files; returns the module, whose path below the top of the tree is `built`."""
     kernel = kernels.kernel(suite)
-    sources = [cache.TOP / "src", cache.TOP / "include"]
-    files = [p for top in sources for p in sorted(top.rglob("*"))
-             if p.is_file() and (p.suffix in (".c", ".h") or p.name in ("Kbuild", "Makefile"))
-             and not p.name.endswith(".mod.c")]
-    files.append(cache.TOP / "dkms.conf")       # which has the version
+    where, name = os.path.split(built)
+
+    def copy_to(directory: Path) -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        for file in files:
+            target = directory / file.relative_to(cache.TOP)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+
+    def make_from_directory(place: Path) -> None:
+        copy_to(place / "tree")
+        log = kernel.source.build_module(place / "tree", place / "scratch")
+        shutil.copy(place / "tree/src/hv_vss.ko", place / "hv_vss.ko")
+        (place / "log").write_text(log)
+        shutil.rmtree(place / "tree")
 
     def make(place: Path) -> None:
-        # Beneath the build root, where its compiler sees it.
+        if kernel.source:
+            make_from_directory(place)
+            return
+        # Inside the build root, for its compiler.
         inside = Path("/tmp") / f"hv-vss.{os.getpid()}"
         outside = kernel.root / inside.relative_to("/")
-        shutil.rmtree(outside, ignore_errors=True)
         try:
-            for file in files:
-                target = outside / file.relative_to(cache.TOP)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, target)
-            # objtool wants a /proc, which a mount namespace of its own takes away again.
+            copy_to(outside)
+            # objtool needs /proc; the mount namespace unmounts it at the end.
             script = 'mount -t proc proc "$1/proc"; exec chroot "$@"'
+            counted = ["GCOV_PROFILE=y"] if suite == kernels.COVERAGE else []
             log = cache.run("unshare", "--mount", "sh", "-ec", script, "sh", kernel.root,
                             "make", "-s", "-C", f"/lib/modules/{kernel.release}/build",
-                            f"M={inside}/src", "modules")
-            shutil.copy(outside / "src/hv_vss.ko", place / "hv_vss.ko")
+                            f"M={inside}/{where}", *counted, "modules")
+            shutil.copy(outside / built, place / name)
+            for notes in (outside / where).glob("*.gcno"):
+                shutil.copy(notes, place)
             (place / "log").write_text(log)
         finally:
             shutil.rmtree(outside, ignore_errors=True)
 
-    key = cache.content_hash(kernel.release, kernel.root.name,
+    how = [os.environ.get(name, "") for name in ("KMAKE", "KROOT")] if kernel.source else []
+    key = cache.content_hash(kernel.release, kernel.root.name, *how,
                              *(str(f.relative_to(cache.TOP)) for f in files), *files)
-    return cache.made("module", key, make, f"hv_vss.ko for {kernel.release}") / "hv_vss.ko"
+    return cache.made("module", key, make, f"{name} for {kernel.release}") / name
+
+
+@once
+def module(suite: str) -> Path:
+    """hv_vss.ko for the kernel of a suite, built with that suite's own compiler."""
+    # dkms.conf has the version.
+    return _kernel_module(suite, "src/hv_vss.ko", [
+        *_sources(cache.TOP / "src", cache.TOP / "include"), cache.TOP / "dkms.conf"])
+
+
+@once
+def nomem(suite: str) -> Path:
+    """nomem.ko, which makes vmbus_open() fail."""
+    return _kernel_module(suite, "tests/nomem/nomem.ko", _sources(cache.TESTS / "nomem"))
 
 
 @once
@@ -85,14 +117,17 @@ def daemon() -> Path:
 
     def make(place: Path) -> None:
         cache.need("gcc", "make", "libc6-dev", "libmount-dev", "pkgconf")
-        # A copy: another make may be at work in the tree itself.
+        # A copy: another make may be running in the tree.
         for file in files:
             target = place / "tree" / file.relative_to(cache.TOP)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
-        cache.run("make", "-C", place / "tree/daemon", "WARNINGS=-Wall -Wextra -Werror")
+        cache.run("make", "-C", place / "tree/daemon", "WARNINGS=-Wall -Wextra -Werror", *counted)
         shutil.copy(place / "tree/daemon/hv-vss-daemon", place / "hv-vss-daemon")
+        for notes in (place / "tree/daemon").rglob("*.gcno"):
+            shutil.copy(notes, place)
         shutil.rmtree(place / "tree")
 
-    key = cache.content_hash(*(str(f.relative_to(cache.TOP)) for f in files), *files)
+    counted = [f"CFLAGS={coverage.CFLAGS}", "HARDENING=-fPIE"] if coverage.wanted() else []
+    key = cache.content_hash(*counted, *(str(f.relative_to(cache.TOP)) for f in files), *files)
     return cache.made("daemon", key, make, "hv-vss-daemon") / "hv-vss-daemon"

@@ -18,7 +18,7 @@ TOP = TESTS.parent
 
 
 class HarnessError(Exception):
-    """The harness itself can't go on: no result of a test."""
+    """The harness itself failed: not a result of a test."""
 
 
 def root() -> Path:
@@ -29,7 +29,7 @@ def root() -> Path:
 
 
 def content_hash(*items: Path | str) -> str:
-    """Of files by their content, of directories by all files in them, of strings as they are."""
+    """A hash of files (by content), directories (all files in them) and strings."""
     digest = hashlib.sha256()
     for item in items:
         if isinstance(item, str):
@@ -44,7 +44,7 @@ def content_hash(*items: Path | str) -> str:
 
 @contextmanager
 def lock(name: str) -> Iterator[None]:
-    """Exclusive between processes."""
+    """A lock between processes."""
     directory = root() / "lock"
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / name, "w", encoding="ascii") as file:
@@ -77,7 +77,7 @@ def say(text: str) -> None:
 
 
 def run(*argv: str | Path, **options) -> str:
-    """Run a program of this machine; its output, or an error that shows what it said."""
+    """Run a program of this machine; returns its output, or raises an error with the output."""
     result = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                             **options)

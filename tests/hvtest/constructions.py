@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What admins build from disks, files and mounts, for our stack and for the stock one to back up.
+"""What admins build from disks, files and mounts; our stack and the stock one back it up.
 
-Beside its usual disks the guest has two spare ones: the stock daemon leaves out all that lies on a
-loop device, whatever it is.
+Beside its usual disks the guest has two spare ones, because the stock daemon leaves out all file
+systems on loop devices.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# What the stock stack makes of a construction.
-GOOD = "good"           # all of it stands still between the answers
+# The result of the stock stack.
+GOOD = "good"           # all of it is frozen between the answers
 LEFT_OUT = "left out"   # success is reported, but some of it was never frozen
-FAILS = "fails"         # the host is told no, and everything goes on
-HANGS = "hangs"         # no answer, and an admin has to free the guest
+FAILS = "fails"         # the backup is refused, and all writers continue
+HANGS = "hangs"         # no answer, and an admin has to thaw the guest
 
 # attach FILE SIZE-IN-MIB: a loop device on a file that is made; its name is printed.
 # keep NAME SCRIPT: run it in the background until drop NAME; it says "ready", "serving" or, being
@@ -59,7 +59,7 @@ nfs_mount() { mkdir -p /run/nfs
     mount -i -t nfs4 -o vers=4.2,addr=127.0.0.1,clientaddr=127.0.0.1 127.0.0.1:/ /run/nfs; }
 nfs_stop() { echo 0 >/proc/fs/nfsd/threads; for f in /proc/net/rpc/{nfsd.export,nfsd.fh}/flush; do
     date +%s >$f; done; }
-# A share of Samba's that anybody may write to as root. It has no user data base of its own; nothing
+# A share of Samba that any client can write to as root. It has no user data base of its own; nothing
 # of it is on a file system that is backed up but what it serves.
 cifs_serve() { mkdir -p /run/samba
     for u in root:x:0:0:::/bin/sh nobody:x:65534:65534:::/bin/sh; do
@@ -115,13 +115,13 @@ LIO = "/sys/kernel/config/target"
 
 @dataclass(frozen=True)
 class Construction:
-    """build and remove: shell scripts. stand: where nobody can write while it is frozen.
-    frozen: mount points that --status must name as frozen. done: what it says of others.
+    """build and remove: shell scripts. stand: where no write is possible while it is frozen.
+    frozen: mount points that --status must name as frozen. done: what it says about others.
     refused: why our FREEZE fails, if it does; {spare1} is the number of that disk. options: of our
-    daemon, to that end.
-    untouched: a script that fails if anybody has looked at what is not to be touched.
-    stock: what hv_utils and its daemon make of it. why: that, in words. unblock: a script that
-    ends what hangs, if thawing the usual file systems does not. needs: modules without
+    daemon, for this construction.
+    untouched: a script that fails if a process has accessed what must not be touched.
+    stock: the result of hv_utils and its daemon. why: the reason, in words. unblock: a script that
+    ends a hang, if thawing the usual file systems does not. needs: modules without
     which the kernel does not offer it."""
     build: str
     remove: str
@@ -135,6 +135,20 @@ class Construction:
     why: str = ""
     unblock: str = ""
     needs: tuple[str, ...] = ()
+
+
+def under_fuse(cover: str) -> Construction:
+    """An ext4 at /run/top/data that a dead FUSE mount covers, at its mount point or above."""
+    return Construction(
+        f"""modprobe fuse; fresh "$(spare 1)" /run/top/data
+        keep cwd 'cd /run/top/data; echo ready; exec sleep 1000'
+        ln -sfn "/proc/$(cat /run/keep.cwd.pid)/cwd" /run/held
+        keep fuse 'exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 \\
+            dead {cover}; echo ready; exec sleep 1000'""",
+        f"drop fuse || true; drop cwd; umount -l {cover}; umount /run/top/data",
+        ("/run/held",), ("/run/top/data",) if cover == "/run/top" else (), {cover: "skipped"},
+        untouched=NOT_ASKED, stock=HANGS, why="searches for a path on the dead server",
+        unblock="drop fuse")
 
 
 def self_served(build: str, remove: str, needs: tuple[str, ...] = ()) -> Construction:
@@ -168,7 +182,7 @@ def image(kind: str, module: str, make: str) -> Construction:
         ("/data/xfs",), ("/data/xfs",), needs=(module,))
 
 
-# Only the kernel's first message, which it sends when it is mounted, waits for the server.
+# Only the kernel's first message, which it sends at the mount, waits for the server.
 NOT_ASKED = """fuse=/sys/fs/fuse/connections; mountpoint -q $fuse || mount -t fusectl fusectl $fuse
 test "$(cat $fuse/*/waiting)" = 1"""
 NFS = ("nfsd", "nfsv4")
@@ -189,7 +203,7 @@ CONSTRUCTIONS = {
     "bind mount of a FIFO": Construction(
         """mkfifo /data/ext4/fifo; touch /run/fifo; mount --bind /data/ext4/fifo /run/fifo""",
         "umount /run/fifo; rm /data/ext4/fifo", ("/data/ext4",), ("/data/ext4",),
-        stock=HANGS, why="opens it, and waits for somebody to write to it"),
+        stock=HANGS, why="opens it, and waits for a writer"),
     "bind mount of an unlinked directory": Construction(
         """mkdir -p /data/ext4/gone /run/gone; mount --bind /data/ext4/gone /run/gone
         rmdir /data/ext4/gone""",
@@ -264,7 +278,7 @@ CONSTRUCTIONS = {
         path fail""",
         """path reinstate; fsfreeze -u /run/multi 2>/dev/null || true
         umount /run/multi; dmsetup remove multi""", ("/data/ext4",),
-        refused="/run/multi: writing out was not done within the time allowed",
+        refused="/run/multi: syncing was not done within the time allowed",
         options=("--freeze-timeout=3",), stock=HANGS, why="waits with file systems frozen",
         unblock="path reinstate"),
     "MD mirror": Construction(
@@ -296,7 +310,7 @@ CONSTRUCTIONS = {
         "umount /run/self; drop nbd1; umount /run/h2; drop nbd0; rm /data/xfs/img",
         ("/run/self", "/run/h2"),
         refused="/run/self: FIFREEZE was not done within the time allowed",
-        options=("--hold=3",),
+        options=("--fifreeze-timeout=3",),
         stock=HANGS, why="freezes the file systems with the files first"),
     "iSCSI, to a target in this guest": self_served(
         f"""modprobe -a iscsi_target_mod target_core_file iscsi_tcp sd_mod
@@ -323,14 +337,14 @@ CONSTRUCTIONS = {
         """nfs_server /data/xfs; umount /run/other /run/nfs/dir; rmdir /run/nfs/dir
         umount /run/nfs; nfs_stop""",
         ("/run/other",), ("/run/nfs/dir",), {"/run/nfs": "skipped"},
-        stock=HANGS, why="looks for a path on the dead server", needs=NFS),
+        stock=HANGS, why="searches for a path on the dead server", needs=NFS),
     "the same, mounted nowhere else": Construction(
         """nfs_server /data/xfs; nfs_mount; mkdir -p /run/nfs/dir; fresh "$(spare 1)" /run/nfs/dir
         nfs_stop""",
         "nfs_server /data/xfs; umount /run/nfs/dir; rmdir /run/nfs/dir; umount /run/nfs; nfs_stop",
         ("/data/ext4",), refused="/run/nfs/dir: cannot be opened: only reachable through a remote "
         "file system (ext4, {spare1})",
-        stock=HANGS, why="looks for a path on the dead server", needs=NFS),
+        stock=HANGS, why="searches for a path on the dead server", needs=NFS),
     "NFS whose server is gone": Construction(
         "nfs_server /data/xfs; nfs_mount; nfs_stop",
         "nfs_server /data/xfs; umount /run/nfs; nfs_stop",
@@ -347,7 +361,7 @@ CONSTRUCTIONS = {
         """cifs_signal CONT; umount /run/other /run/cifs/dir; rmdir /run/cifs/dir
         umount /run/cifs; drop smbd""",
         ("/run/other",), ("/run/cifs/dir",), {"/run/cifs": "skipped"},
-        stock=HANGS, why="looks for a path on the server", needs=CIFS),
+        stock=HANGS, why="searches for a path on the server", needs=CIFS),
     "CIFS whose server hangs, and an ext4 that is mounted nowhere else": Construction(
         """cifs_server /data/xfs; cifs_mount; mkdir -p /run/cifs/dir
         fresh "$(spare 1)" /run/cifs/dir; cifs_hang""",
@@ -356,7 +370,7 @@ CONSTRUCTIONS = {
         umount /run/cifs; drop smbd""",
         ("/data/ext4",), refused="/run/cifs/dir: cannot be opened: only reachable through a "
         "remote file system (ext4, {spare1})",
-        stock=HANGS, why="looks for a path on the server", needs=CIFS),
+        stock=HANGS, why="searches for a path on the server", needs=CIFS),
     "CIFS whose server hangs": Construction(
         "cifs_server /data/xfs; cifs_mount; cifs_hang",
         "cifs_signal CONT; umount /run/cifs; drop smbd",
@@ -368,7 +382,7 @@ CONSTRUCTIONS = {
         """cifs_serve /data/xfs; umount /run/other /run/cifs/dir; rmdir /run/cifs/dir
         umount /run/cifs; drop smbd""",
         ("/run/other",), ("/run/cifs/dir",), {"/run/cifs": "skipped"},
-        stock=HANGS, why="looks for a path on the server", needs=CIFS),
+        stock=HANGS, why="searches for a path on the server", needs=CIFS),
     "fuse whose server is dead": Construction(
         """modprobe fuse; mkdir -p /run/fuse
         keep fuse 'exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 \
@@ -400,7 +414,30 @@ CONSTRUCTIONS = {
             echo ready; exec sleep 1000'"
         ln -sfn "/proc/$(cat /run/keep.ns.pid)/root" /run/ns""",
         """drop ns; unmounted "$(spare 1)"; :""", ("/run/ns/run/hidden",), ("/run/hidden",),
-        stock=LEFT_OUT, why="looks at its own namespace only"),
+        stock=LEFT_OUT, why="reads its own namespace only"),
+    "mounted in another namespace, whose first process is in a chroot": Construction(
+        """mkfs.ext4 -q -F "$(spare 1)"; mkdir -p /run/hidden /run/jail
+        keep ns "exec unshare --mount sh -ec 'mount $(spare 1) /run/hidden; mount --bind / /run/jail
+            (cd /run/hidden; exec sleep 1000) & ln -sfn /proc/\\$!/cwd /run/held
+            echo ready; exec chroot /run/jail sleep 1000'"
+        """,
+        """drop ns; unmounted "$(spare 1)"; rmdir /run/jail""", ("/run/held",), ("/run/hidden",),
+        stock=LEFT_OUT, why="reads its own namespace only"),
+    "mounted in a namespace that only a bind mount keeps": Construction(
+        """mkfs.ext4 -q -F "$(spare 1)"; mkdir -p /run/hidden /run/kept
+        mount --bind /run/kept /run/kept; mount --make-private /run/kept; touch /run/kept/mnt
+        unshare --mount=/run/kept/mnt mount "$(spare 1)" /run/hidden
+        keep fd "exec nsenter --mount=/run/kept/mnt bash -c 'exec 9</run/hidden; echo ready
+            exec nsenter --mount=/proc/1/ns/mnt sleep 1000'"
+        ln -sfn "/proc/$(cat /run/keep.fd.pid)/fd/9" /run/held""",
+        """drop fd; umount /run/kept/mnt; umount /run/kept; unmounted "$(spare 1)"; :""",
+        ("/run/held",), ("/run/hidden",), stock=LEFT_OUT, why="reads its own namespace only"),
+    "mounted in a namespace that only a thread is in": Construction(
+        """mkfs.ext4 -q -F "$(spare 1)"; mkdir -p /run/hidden
+        keep thread "exec namespaces thread $(spare 1) /run/hidden"
+        ln -sfn "/proc/$(cat /run/keep.thread.pid)/fd/9" /run/held""",
+        """drop thread; unmounted "$(spare 1)"; :""", ("/run/held",), ("/run/hidden",),
+        stock=LEFT_OUT, why="reads its own namespace only"),
     "vfat": Construction(
         """mkfs.vfat "$(spare 1)" >/dev/null; mkdir -p /run/fat
         mount -t vfat "$(spare 1)" /run/fat""",
@@ -445,6 +482,8 @@ CONSTRUCTIONS = {
         mount -t tmpfs tmpfs /run/covered""",
         "drop cwd; umount /run/covered; umount /run/covered", ("/run/held",), ("/run/covered",),
         stock=FAILS, why="opens the tmpfs"),
+    "fuse whose server is dead, over the mount point of an ext4": under_fuse("/run/top/data"),
+    "the same, over a directory above it": under_fuse("/run/top"),
     "mount point that no path leads to": Construction(
         """fresh "$(spare 1)" /run/above/below; mount -t tmpfs tmpfs /run/above""",
         "umount /run/above; umount /run/above/below", (), ("/run/above/below",),

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 
 class Archive:
-    """Collects files, directories (parents by themselves) and links; bytes() is the archive."""
+    """Collects files, directories (with their parents) and links; bytes() returns the archive."""
 
     def __init__(self) -> None:
         self._data = bytearray()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The daemon as a program of 32 bits, with the libraries that it needs: some guests have a user
-land of 32 bits under a kernel of 64."""
+land of 32 bits and a kernel of 64."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ set -euo pipefail
 . "$1/lib.sh"
 # A processor of 64 bits runs it as it is: check for no emulator. The suite alone: nothing of it is
 # newer, and its pockets are not always complete for i386.
-hv_sources "$2" | sed "/^$/q" > "$3/sources"
+hv_sources "$2" | sed "/^$/,\$d" > "$3/sources"
 mmdebstrap --quiet --mode=root --arch=i386 --variant=apt --skip=check/qemu --include="$4" \
     --aptopt='APT::Install-Recommends "false"' \
     --aptopt='Acquire::Check-Valid-Until "false"' "$2" "$3/root" "$3/sources"
@@ -26,7 +26,7 @@ mmdebstrap --quiet --mode=root --arch=i386 --variant=apt --skip=check/qemu --inc
 
 @once
 def _root() -> Path:
-    """A system of Debian's i386 that compiles for itself."""
+    """Debian's i386 with a compiler."""
     def make(place: Path) -> None:
         cache.need("mmdebstrap")
         cache.run("bash", "-c", SCRIPT, "sh", cache.TESTS, SUITE, place, PACKAGES)
@@ -37,7 +37,7 @@ def _root() -> Path:
 
 @once
 def files() -> dict[str, Path]:
-    """What a guest of 64 bits must have to run it: paths there, and the files."""
+    """What a guest of 64 bits needs to run it: paths, and the files."""
     root = _root()
     sources = [cache.TOP / "daemon", cache.TOP / "include"]
     kept = [p for top in sources for p in sorted(top.rglob("*"))
@@ -50,7 +50,7 @@ def files() -> dict[str, Path]:
             target = tree / file.relative_to(cache.TOP)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
-        # The root stays as it is: what is built is mounted into a mount namespace of its own.
+        # The root does not change: the sources are mounted in a mount namespace of its own.
         cache.run("unshare", "--mount", "sh", "-ec", "mount --bind \"$1\" \"$2/mnt\"; "
                   "exec chroot \"$2\" make -C /mnt/daemon WARNINGS=\"-Wall -Wextra -Werror\"",
                   "sh", tree, root)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The distribution's database servers in a guest: a root disk that has them, and what must be true
-of a copy of it."""
+of its copy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .agent import Agent, Command, until
 from .guest import Guest
 
 SIZE = 1024 * images.MIB
-# Set up by their packages' own scripts; what QEMU's agent calls its hooks with is there, too.
+# Set up by their packages' own scripts; with the script that runs hooks of QEMU's agent.
 PACKAGES = ("postgresql", "mariadb-server", "redis-server", "qemu-guest-agent", "libmount1",
             "kmod", "mount", "procps", "e2fsprogs")
 LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/lib/modules",
@@ -52,8 +52,8 @@ def root_disk() -> Path:
 
 
 class Writer:
-    """Inserts 1, 2, 3 ... as fast as the server takes them, or as the pause lets it; prints each
-    number when the server has said that it is committed."""
+    """Inserts 1, 2, 3 ... as fast as the server accepts them, or with pauses; prints each number
+    when the server has committed it."""
 
     def __init__(self, agent: Agent, name: str, statement: str, client: str) -> None:
         self.name = name
@@ -80,7 +80,7 @@ class Databases:
         self.writers: dict[str, Writer] = {}
 
     def start(self) -> None:
-        """Start the servers; what they find is recovered."""
+        """Start the servers, which recover their data."""
         agent = self._agent
         agent.shell("""
             busybox ip link set lo up
@@ -88,7 +88,7 @@ class Databases:
             /bin/mount -t tmpfs -o mode=1777 tmpfs /dev/shm
             chown postgres: /run/postgresql; chown mysql: /run/mysqld; chown redis: /run/redis
             """.replace("chown", "/bin/chown"))
-        # It names a process of the machine that was backed up; here that is another one.
+        # It names a process of the machine that was backed up; here that is another process.
         agent.run("rm", "-f", "/var/lib/postgresql/15/main/postmaster.pid")
         servers = {
             "postgresql": agent.start(
@@ -139,7 +139,7 @@ class Databases:
         return {name: writer.last for name, writer in self.writers.items()}
 
     def check(self, promised: dict[str, int]) -> dict[str, str]:
-        """What was acknowledged is there, and nothing is by half; what was found, in words."""
+        """All acknowledged data is there, and no transaction is incomplete; returns the findings."""
         found = {}
         count, last = map(int, self.query(
             "postgresql", "select count(*), max(n) from t").split("|"))
@@ -164,5 +164,5 @@ class Databases:
         return found
 
     def check_tables(self) -> list[str]:
-        """MariaDB's opinion on its tables: a table that was not closed is reported."""
+        """MariaDB's check of its tables: it reports a table that was not closed."""
         return self.query("mariadb", "check table t, m, a").splitlines()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One backup, told while it happens."""
+"""One backup, with explanations."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import sys
@@ -35,7 +36,7 @@ def chapter(title: str) -> None:
 
 @contextmanager
 def patience() -> Iterator[None]:
-    """A sign of life every ten seconds."""
+    """Print something every ten seconds."""
     over = threading.Event()
     begin = time.monotonic()
 
@@ -107,7 +108,7 @@ def tell_stalls(running: backup.Load, since: dict[str, int], taken: backup.Backu
 def tell_order(log: str) -> None:
     chapter("What was frozen, in this order (from the daemon's log; milliseconds)")
     summary = next(line for line in log.splitlines() if "backup ok" in line)
-    tell(f"{'':24}{'written out':>14}{'frozen':>8}{'thawed':>8}")
+    tell(f"{'':24}{'flushed':>14}{'frozen':>8}{'thawed':>8}")
     for path, kind, sync, freeze, thaw in _SUMMARY.findall(summary):
         tell(f"{path + ' (' + kind + ')':24}{sync:>14}{freeze:>8}{thaw:>8}")
     tell(summary.split(";")[0])
@@ -116,7 +117,7 @@ def tell_order(log: str) -> None:
 def tell_findings(copies: dict[str, Path]) -> bool:
     good = True
     for finding in backup.examine(copies).values():
-        # Of long complaints the beginning: an XFS log has a line of a thousand characters.
+        # Only the beginning: a finding about an XFS log has a thousand characters.
         said = "; ".join(textwrap.shorten(text.splitlines()[0], 120, placeholder=" ...") for text in
                          finding.replay + finding.faults + finding.facts)
         tell(f"{'good:          ' if finding.good else 'needs recovery:'} {finding.fs}: {said}")
@@ -140,7 +141,7 @@ def story(suite: str, cpus: int, directory: Path) -> bool:
         stack = serve(guest)
         chapter("Programs begin to write: fsync'ed records on every file system, SQLite, fio")
         with backup.Load(guest) as running:
-            chapter("For comparison, the host copies the disks without asking anybody")
+            chapter("For comparison, the host copies the disks without asking the guest")
             unfrozen = disks.copy_all(guest.disks, directory / "unfrozen")
             before = last_times(running)
             chapter("The backup: what the host asks, and what it is answered")
@@ -152,9 +153,9 @@ def story(suite: str, cpus: int, directory: Path) -> bool:
         guest.check()
     finally:
         guest.stop()
-    chapter("What the copy made without a freeze looks like to the file systems' own tools")
+    chapter("The copy without a freeze, checked by the file systems' own tools")
     control = tell_findings(unfrozen)
-    chapter("What the backup looks like to them")
+    chapter("The backup, checked by the same tools")
     good = tell_findings(taken.copies)
     chapter("Restored: a guest boots from the copy; first all read-only and without recovery")
     with patience():
@@ -168,10 +169,11 @@ def story(suite: str, cpus: int, directory: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/demo", description=__doc__)
-    parser.add_argument("--suite", choices=kernels.SUITES, default="bookworm",
-                        help="whose kernel (default bookworm)")
+    parser.add_argument("--suite", default=kernels.chosen("bookworm")[0],
+                        help="whose kernel, as in HV_VSS_KERNELS (default %(default)s)")
     parser.add_argument("--cpus", type=int, default=2, help="of the guest (default 2)")
     arguments = parser.parse_args()
+    os.environ["HV_VSS_KERNELS"] = arguments.suite      # for the kernels that need special disks
     directory = Path(tempfile.mkdtemp(prefix="hv-vss-demo."))
     try:
         return 0 if story(arguments.suite, arguments.cpus, directory) else 1

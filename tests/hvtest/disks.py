@@ -12,7 +12,7 @@ _CHUNK = 4 << 20
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a disk, holes left out; the source may be in use."""
+    """Copy a disk without its holes; it may be in use."""
     with open(source, "rb") as src, open(target, "wb") as dst:
         size = os.fstat(src.fileno()).st_size
         dst.truncate(size)
@@ -20,7 +20,7 @@ def copy(source: Path, target: Path) -> None:
         while begin < size:
             try:
                 begin = os.lseek(src.fileno(), begin, os.SEEK_DATA)
-            except OSError:     # ENXIO: nothing but a hole up to the end
+            except OSError:     # ENXIO: only a hole up to the end
                 return
             end = os.lseek(src.fileno(), begin, os.SEEK_HOLE)
             while begin < end:
@@ -32,7 +32,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def copy_all(disks: dict[str, Path], directory: Path) -> dict[str, Path]:
-    """What Hyper-V does between the answer to FREEZE and THAW."""
+    """Copy all disks, as Hyper-V does between the answer to FREEZE and THAW."""
     directory.mkdir(parents=True, exist_ok=True)
     copies = {}
     for serial, source in disks.items():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest under write load in which things go wrong while it is backed up.
+"""A guest under write load, with faults while it is backed up.
 
-Every data disk lies beneath a dm-linear device, so that it can be made to hang or to fail.
+Each data disk has a dm-linear device above it, so that tests can make it hang or fail.
 """
 
 from __future__ import annotations
@@ -16,40 +16,46 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import build, cache, host, images, kernels, load
-from .agent import Command, until
+from .agent import AgentError, Command, until
 from .guest import Guest
 from .stack import OURS, Stack
 
-# Short ones, in milliseconds, so that a test sees them pass.
+# Short ones, in milliseconds, so that a test can wait for them.
 TIMEOUTS = {"freeze": 12000, "thaw": 3000, "check": 3000, "hold": 4000}
 FAULT_SO = "/run/hvtest/fault.so"
-# What a daemon says when nothing is wrong.
+# Where core dumps go: to one of the file systems that are frozen.
+_KEEPER, _CORE = "/run/hvtest/keep-core", "/data/ext4/core"
+CORES = {"through a pipe": f"|{_KEEPER}", "to a file": _CORE}
+_PATTERN = "/proc/sys/kernel/core_pattern"
+# What a daemon logs when nothing is wrong.
 _ORDINARY = re.compile(r"serving |backup ok|FREEZE: the host|waiting|\w+: stopping"
-                       r"|\w+: answered with")
+                       r"|\w+: answered with|--hold=\d+ is more|by its version")
 _KERNEL = re.compile(r"\bhv_vss: (?!host offers)(.*)")
 
 
 @dataclass
 class Row:
-    """What one fault did, as it goes into the table."""
+    """The result of one fault, for the table."""
     fault: str
+    kernel: str
     stack: str
     freeze: str
     thaw: str
     frozen_after: str       # seconds until everything accepted writes again
-    log: str                # what kernel and daemon have to say of it
+    log: str                # what kernel and daemon logged about it
 
 
 def fault_library() -> Path:
     """fault.so, built for the guests' user land (the same distribution as this machine's)."""
     source = cache.TESTS / "guest/fault.c"
+    header = cache.TESTS.parent / "include/uapi/hv_vss.h"
 
     def make(place: Path) -> None:
         cache.need("gcc", "libc6-dev")
         cache.run("gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror",
                   "-o", place / "fault.so", source)
 
-    return cache.made("fault", cache.content_hash(source), make, "fault.so") / "fault.so"
+    return cache.made("fault", cache.content_hash(source, header), make, "fault.so") / "fault.so"
 
 
 class Rig:
@@ -76,18 +82,20 @@ class Rig:
             size = self.agent.run("/sbin/blockdev", "--getsz", device).strip()
             self.dm(fs, f"0 {size} linear {device} 0")
             self.agent.run("mkdir", "-p", f"/data/{fs}")
-            self.agent.run("/bin/mount", "-t", fs, f"/dev/mapper/{fs}", f"/data/{fs}")
+            self.agent.run("/bin/mount", "-t", images.kind(fs), f"/dev/mapper/{fs}", f"/data/{fs}")
         self.agent.put(FAULT_SO, fault_library().read_bytes(), 0o755)
         parameters = " ".join(f"{k}_timeout_ms={v * self.scale}" for k, v in TIMEOUTS.items())
+        # The daemon's own limits are longer.
+        parameters += f" hold_max_ms={TIMEOUTS['hold'] * self.scale}"
         self.stack.load(parameters if self.stack.module == OURS else "")
 
     def dm(self, name: str, table: str) -> None:
-        """Create a device-mapper device; its node, too, for there is no udev."""
+        """Create a device-mapper device and its node, because there is no udev."""
         self.agent.run("/sbin/dmsetup", "create", name, "--table", table, "--noudevsync")
         self.agent.run("/sbin/dmsetup", "mknodes", name)
 
     def start_writers(self, interval_us: int = 5000) -> None:
-        """One on each file system, at this pace; slower where everything is slow."""
+        """One on each file system, at this pace; slower on slow kernels."""
         interval_us *= self.scale
         for fs in images.FILE_SYSTEMS:
             self.writers[fs] = load.Writer.records(self.agent, fs, f"/data/{fs}", interval_us)
@@ -106,7 +114,7 @@ class Rig:
     # -- the daemon
 
     def start(self, fault: str = "", *options: str) -> Command:
-        """Start the daemon with a fault in it; returns when it serves the host."""
+        """Start the daemon with an injected fault; returns when it serves the host."""
         ours = self.stack.kind == OURS
         program = "/usr/sbin/hv-vss-daemon" if ours else "/usr/sbin/hv_vss_daemon"
         if ours and not self._installed:
@@ -115,13 +123,16 @@ class Rig:
         env = [f"HV_FAULT={fault}", f"LD_PRELOAD={FAULT_SO}"] if fault else []
         arguments = options if ours else ("-n",)
         self._last = self.daemon = self.agent.start("env", *env, program, *arguments)
-        until(lambda: self.daemon.over or self.host.ask("hot_backup")["status"] == host.OK, 30,
-              "the daemon serves", interval=0.1)
+        try:
+            until(lambda: self.daemon.over or self.host.ask("hot_backup")["status"] == host.OK,
+                  30, "the daemon serves", interval=0.1)
+        except AgentError as error:
+            raise AgentError(f"{error}; it says: {self.daemon.err}") from error
         assert not self.daemon.over, self.daemon.err
         return self.daemon
 
     def end(self) -> str:
-        """Stop the daemon if it still runs; what it said."""
+        """Stop the daemon if it still runs; returns what it logged."""
         assert self.daemon
         if not self.daemon.over:
             self.daemon.kill()
@@ -132,12 +143,12 @@ class Rig:
     # -- the table
 
     def begin(self) -> None:
-        """The next fault begins; what was said before belongs to others."""
+        """The next fault begins: ignore the log so far."""
         self._last = None
         self._kmsg_begin = len(self.agent.kmsg)
 
     def log(self) -> str:
-        """What kernel and daemon said first, if it is not what is always said."""
+        """What kernel and daemon logged first, except usual lines."""
         kernel = [m[1] for m in map(_KERNEL.search, self.agent.kmsg[self._kmsg_begin:]) if m]
         daemon = [line for line in (self._last.err if self._last else "").splitlines()
                   if line and not _ORDINARY.match(line)]
@@ -152,21 +163,22 @@ class Rig:
             return
         if isinstance(frozen_after, float):
             frozen_after = f"{frozen_after:.2f}"
-        row = Row(fault, self.stack.kind, word(freeze), word(thaw), frozen_after, self.log())
+        row = Row(fault, self.guest.kernel.release, self.stack.kind, word(freeze), word(thaw),
+                  frozen_after, self.log())
         with open(place, "a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(row)) + "\n")
 
-    # -- other people's freezes
+    # -- freezes by another process
 
     @staticmethod
     def place(name: str) -> str:
-        """Where a file system is that is written to."""
+        """The mount point of a file system that is written to."""
         return "/" if name == "root" else f"/data/{name}"
 
     @contextmanager
-    def frozen_by_others(self, name: str) -> Iterator[load.Writer]:
-        """Somebody else freezes a file system. Its writer is out of the measurements meanwhile,
-        and must not have got anything through in the last half second of it."""
+    def frozen_by_another_process(self, name: str) -> Iterator[load.Writer]:
+        """Another process freezes a file system. Its writer is not measured meanwhile, and must not
+        have written anything in the last half second of that freeze."""
         self.agent.run("/sbin/fsfreeze", "-f", self.place(name))
         writer = self.writers.pop(name)
         try:
@@ -178,6 +190,24 @@ class Rig:
             self.writers[name] = writer
             self.agent.run("/sbin/fsfreeze", "-u", self.place(name))
 
+    # -- core dumps
+
+    @contextmanager
+    def cores_go_to(self, place: str) -> Iterator[None]:
+        """Let core dumps go to a frozen file system, in one of the ways of CORES."""
+        before = self.agent.run("cat", _PATTERN).strip()
+        self.agent.put(_KEEPER, f"#!/bin/sh\nexec cat >{_CORE}\n".encode(), 0o755)
+        self.agent.shell(f"echo '{CORES[place]}' >{_PATTERN}")
+        try:
+            yield
+        finally:
+            self.agent.shell(f"echo '{before}' >{_PATTERN}; rm -f {_CORE}*")
+
+    def may_dump(self) -> None:
+        """Remove the daemon's limit for core dumps, as if a program received them."""
+        assert self.daemon
+        self.agent.run("prlimit", f"--pid={self.daemon.pid}", "--core=unlimited:unlimited")
+
     # -- measuring
 
     def now(self) -> float:
@@ -185,7 +215,7 @@ class Rig:
         return self.agent.try_run("true").end
 
     def thawed_after(self, since: float, timeout: float = 30) -> float:
-        """Seconds from then until every writer has got a write through; inf: not in time."""
+        """Seconds from then until every writer has written again; inf: not in time."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             firsts = [next((a.time / 1e6 for a in writer.acknowledged() if a.time / 1e6 > since
@@ -197,7 +227,7 @@ class Rig:
         return float("inf")
 
     def backup_works(self) -> None:
-        """After whatever happened: freeze, hold, thaw, and everybody writes on."""
+        """Check that a backup works after the fault: freeze, hold, thaw, and all writers continue."""
         fresh = self.daemon is None
         if fresh:
             self.start()
@@ -216,7 +246,7 @@ class Rig:
 
 
 def word(answer: host.Message | str | None) -> str:
-    """An answer's status as the table has it."""
+    """The status of an answer, for the table."""
     if not isinstance(answer, dict):
         return answer or "-"
     return {"0x00000000": "success", host.FAIL: "failure"}.get(answer["status"], answer["status"])

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
-from . import build, cache, images, kernels, kmsg
+from . import build, cache, coverage, images, kernels, kmsg, vmlinux
 from .agent import Agent, Command
 from .host import Host
 
@@ -18,11 +19,11 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 BOOT_TIMEOUT = 120.0
 _RUNNING: list[Guest] = []
-_LAST_WORDS: list[str] = []     # of guests that went down with a test
+_LAST_WORDS: list[str] = []     # of guests of failed tests
 
 
 class Guest:
-    """Boots in start(); use as a context manager, so that it always ends.
+    """Boots in start(). Use it as a context manager, so that it is always stopped.
 
     disks: image files by serial number; one of them is "root". They are written to.
     readonly: serial numbers of disks that the guest can't write to.
@@ -40,6 +41,8 @@ class Guest:
         # Interpreting the firmware's interrupt routing takes minutes with sanitizers.
         self._append = append + (" panic_on_warn=1 acpi=noirq" if suite in kernels.DEBUG else "") \
             + (" kcsan.early_enable=0" if suite == "kcsan" else "")
+        if self.kernel.source and self.kernel.version < (4, 5):
+            self._append += " acpi=noirq"       # ten times slower otherwise
         self._host_properties = host_properties or {}
         self._directory = tempfile.TemporaryDirectory(prefix="hvtest.")
         self.path = Path(self._directory.name)
@@ -82,7 +85,7 @@ class Guest:
                 listener.close()
 
     def wait_boot(self, number: int, timeout: float = BOOT_TIMEOUT) -> None:
-        """Until the agent has come up for the number-th time."""
+        """Wait until the agent was started for the number-th time."""
         try:
             self.agent.wait_for(lambda: len(self.agent.hellos) >= number, timeout,
                                 "the guest did not boot")
@@ -95,8 +98,8 @@ class Guest:
             self._enable_kcsan()
 
     def _enable_kcsan(self) -> None:
-        """QEMU writes to virtio's rings; to KCSAN that is a race with somebody unknown. It leaves
-        out functions whose names it is told, and is off until then."""
+        """QEMU writes to virtio's rings; KCSAN reports that as a race. Tell it which functions to
+        ignore, and then enable it."""
         self.agent.shell("mount -t debugfs none /mnt; "
                          "awk '$3 ~ /^(virtqueue|vring)_/ { print \"!\" $3 }' /proc/kallsyms | "
                          "while read -r name; do echo \"$name\" > /mnt/kcsan; done; "
@@ -106,6 +109,8 @@ class Guest:
         process, self._process = self._process, None
         if process:
             _RUNNING.remove(self)
+            if coverage.wanted() and hasattr(self, "agent"):
+                coverage.collect(self.agent)
             process.terminate()
             try:
                 process.wait(20)
@@ -118,11 +123,26 @@ class Guest:
         self._directory.cleanup()
 
     def reboot(self) -> None:
-        """As the guest would on its own: reboot -f."""
+        """Reboot in the guest: reboot -f."""
         boots = len(self.agent.hellos)
         self.reboots_expected += 1
         self.agent.start("reboot", "-f")
         self.wait_boot(boots + 1)
+
+    # -- its kernel
+
+    def lacks(self, what: str, present: str, since: tuple[int, int] = (0, 0)) -> str:
+        """The reason for a skip if the shell condition is false on this kernel. Debian's kernels must
+        have what Linux has since then."""
+        if self.agent.try_run("sh", "-c", present).status == 0:
+            return ""
+        kernel = self.kernel
+        assert kernel.source or kernel.suite in kernels.OWN or kernel.version < since, what
+        return kernels.NOT_THERE + what
+
+    def utils(self) -> str:
+        """The name of hv_utils as a driver: hv_util in older kernels."""
+        return self.agent.shell("cd /sys/bus/vmbus/drivers && echo hv_util*").strip()
 
     # -- its disks
 
@@ -135,11 +155,14 @@ class Guest:
     def mount(self, serial: str, where: str, kind: str, options: str = "") -> None:
         self.agent.run("mkdir", "-p", where)
         more = ("-o", options) if options else ()
-        # The first mount of a kind loads its module, and btrfs measures algorithms first.
+        if kind in images.FILE_SYSTEMS and images.kind(kind) != kind:
+            kernels.leave_out(f"{kind}; its disk has {images.kind(kind)}")
+            kind = images.kind(kind)
+        # The first mount of a type loads its module, and btrfs measures algorithms.
         self.agent.run("/bin/mount", "-t", kind, *more, self.device(serial), where, timeout=120)
 
     def mount_data(self) -> list[str]:
-        """Mount the data disks at /data/<type>; where."""
+        """Mount the data disks at /data/<type>; returns the mount points."""
         places = [fs for fs in self.disks if fs in images.FILE_SYSTEMS]
         for fs in places:
             self.mount(fs, f"/data/{fs}", fs)
@@ -148,7 +171,7 @@ class Guest:
     # -- the virtual machine
 
     def pause(self) -> None:
-        """Stop the virtual CPUs, as the host can; the host's device goes on."""
+        """Stop the virtual CPUs, as a host can; the host's device continues."""
         self._qmp("stop")
 
     def resume(self) -> None:
@@ -174,10 +197,10 @@ class Guest:
         command = [
             str(build.qemu()), "-nodefaults", "-no-user-config", "-display", "none",
             "-accel", "tcg" + (",thread=multi" if self.smp > 1 else ""),
-            # Where it was when it was reset: all there is to see of one that said no last word.
-            "-d", "cpu_reset",
+            # The registers at the reset: the only trace of a guest that printed nothing.
+            "-d", "cpu_reset", *_debugger(),
             "-smp", str(self.smp), "-m", str(self._memory),
-            "-kernel", str(self.kernel.image), "-initrd", str(images.initramfs(self.kernel)),
+            "-kernel", str(vmlinux.unpacked(self.kernel.image)), "-initrd", str(images.initramfs(self.kernel)),
             "-append", append,
             "-serial", f"file:{self.path}/console",
             "-qmp", f"unix:{self.path}/qmp,server=on,wait=off",
@@ -208,11 +231,11 @@ class Guest:
                     break
         raise cache.HarnessError(f"QEMU did not start\n{self.describe()}")
 
-    # -- judging
+    # -- checks
 
     def check(self) -> None:
-        """To be called at the end of every test: host, kernel and guest must be content.
-        What it complains of once, it doesn't complain of again."""
+        """Called at the end of every test: fails if host, kernel or guest report an error. Each error
+        is reported only once."""
         wrong = []
         errors = self.host.errors(self._errors_seen)
         self._errors_seen = self.host.mark()
@@ -227,7 +250,7 @@ class Guest:
                                             self.describe()]))
 
     def write_to(self, where: str) -> Command:
-        """Start to create a file; over once the file system accepts writes."""
+        """Start to create a file; it is done when the file system accepts writes."""
         return self.agent.start("sh", "-c", f"echo written > {where}/probe.$$")
 
     def writable(self, places: list[str], timeout: float = 5) -> None:
@@ -238,14 +261,14 @@ class Guest:
             assert result.status == 0, result
 
     def frozen(self, places: list[str]) -> None:
-        """None of these file systems accepts writes now. What is tried will be done once it can."""
+        """None of these file systems accepts writes now. The attempted writes are done later."""
         writes = [self.write_to(place) for place in places]
         self.agent.run("sleep", "0.5")
         done = [str(write) for write in writes if write.over]
         assert not done, f"not frozen: {done}"
 
     def bad_kernel_lines(self) -> list[str]:
-        """Since the last call; from the log as the agent saw it and from the console."""
+        """Bad lines since the last call, from the log that the agent read and from the console."""
         lines = self.agent.kmsg[self._kmsg_seen:]
         self._kmsg_seen += len(lines)
         console = self.console().splitlines()
@@ -262,12 +285,12 @@ class Guest:
             return ""
 
     def describe(self) -> str:
-        """The last words of everybody, for a failure's report."""
+        """The last lines of all logs, for the report of a failure."""
         def tail(text: str, lines: int) -> str:
             return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
 
         log = self.path / "qemu.log"
-        # One that went down by itself said why on the console, and has booted since.
+        # A guest that crashed wrote the reason to the console, and has booted since.
         rebooted = hasattr(self, "agent") and len(self.agent.hellos) > 1 + self.reboots_expected
         parts = ["-- QEMU:", tail(log.read_text(errors="replace") if log.exists() else "",
                                   50 if rebooted else 10),
@@ -280,11 +303,17 @@ class Guest:
 
 
 def report_to(report) -> None:
-    """Of a test: if it failed, add what all guests have said, which may tell why."""
+    """If the test failed, add the last lines of all guests to its report."""
     if report.failed:
         running = [guest.describe() for guest in _RUNNING]
         report.sections += [("guest", text) for text in _LAST_WORDS + running]
     _LAST_WORDS.clear()
+
+
+def _debugger() -> tuple[str, ...]:
+    """QEMU's options for gdb to be attached: HV_VSS_GDB names a port of this machine."""
+    port = os.environ.get("HV_VSS_GDB")
+    return ("-gdb", f"tcp:127.0.0.1:{port}") if port else ()
 
 
 def _listen(path: Path) -> socket.socket:
@@ -296,5 +325,5 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _die_with_parent() -> None:
-    """Whatever happens to the tests, no virtual machine stays behind."""
+    """No virtual machine outlives the tests."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

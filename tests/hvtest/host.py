@@ -18,7 +18,7 @@ FAIL = "0x80004005"
 
 
 class HostError(AssertionError):
-    """The host did not do, or did not see, what the test needs."""
+    """The host did not do, or did not receive, what the test needs."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Sent:
 
 
 class Host:
-    """One connection. Everything that the host ever said is kept in events, in order."""
+    """One connection. All messages of the host are kept in events, in order."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -41,6 +41,8 @@ class Host:
         self._closed = False
         self._expected_errors: list[Message] = []
         self.events: list[Message] = []
+        self.judges_writes = True
+        self.raw_disks: set[str] = set()    # that a test writes to past all file systems
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -62,22 +64,32 @@ class Host:
         with self._changed:
             if "event" in message:
                 self.events.append(message)
+                if message.get("op") == "thaw" and message.get("status") == OK:
+                    self._judge_writes(message)
             else:
                 self._replies[message["id"]] = message
             self._changed.notify_all()
+
+    def _judge_writes(self, thaw: Message) -> None:
+        """After a success of THAW no disk may have been written to while the guest was frozen."""
+        for disk, requests in thaw.get("writes", {}).items():
+            if self.judges_writes and disk not in self.raw_disks:
+                self.events.append({
+                    "event": "error", "kind": "written", "disk": disk, "seq": thaw["seq"],
+                    "detail": f"{requests} writes to {disk} between FREEZE's answer and THAW"})
 
     def close(self) -> None:
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # the other side was first
+            pass  # the other side has already closed it
         self._socket.close()
         self._reader.join(10)
 
     # -- commands
 
     def command(self, cmd: str, timeout: float = 30, **arguments: Any) -> Message:
-        """Send a command; its reply. A refusal is an error."""
+        """Send a command; returns the reply. A refusal is an error."""
         timeout *= kernels.pace()
         with self._changed:
             number = self._next_id
@@ -121,7 +133,7 @@ class Host:
     # -- events
 
     def mark(self) -> int:
-        """The present, to be given as since=."""
+        """The current position, for since=."""
         with self._changed:
             return len(self.events)
 
@@ -136,7 +148,7 @@ class Host:
         return None
 
     def wait(self, event: str, timeout: float = 30, since: int = 0, **fields: Any) -> Message:
-        """The first such event since then, waiting for it if need be."""
+        """The first such event since then; waits for it if necessary."""
         timeout *= kernels.pace()
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -160,7 +172,7 @@ class Host:
         self._expected_errors.append(fields)
 
     def errors(self, since: int = 0) -> list[Message]:
-        """What the host found wrong, less what the test expects."""
+        """The errors that the host found and the test does not expect."""
         with self._changed:
             found = [e for e in self.events[since:] if e["event"] == "error"]
         return [e for e in found if not any(all(e.get(k) == v for k, v in fields.items())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets that no decent host would send."""
+"""Invalid packets, which a real host would not send."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import struct
 from collections.abc import Iterator
 
-MAX_PACKET = 13312      # the longest that an integration service may be sent
+MAX_PACKET = 13312      # the longest packet for an integration service
 _PIPE = struct.Struct("<II")
 _IC = struct.Struct("<HHHHHHIBB2x")
 NEGOTIATE, VSS = 0, 5
@@ -29,7 +29,7 @@ def vss(op: int, size: int, **lies: int) -> bytes:
 
 
 class Generator:
-    """Endless packets, each of another kind than the one before; the same for the same seed."""
+    """An endless sequence of packets, each of another kind than the last; the same for each seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -48,7 +48,7 @@ class Generator:
         return self._random.randbytes(self._random.randint(0, most))
 
     def _number(self, bits: int) -> int:
-        """Any, but often one at an edge."""
+        """A random number, often a boundary value."""
         top = (1 << bits) - 1
         return self._random.choice((0, 1, top, top >> 1, (top >> 1) + 1, top - 7,
                                     self._random.randint(0, top)))
@@ -87,6 +87,6 @@ class Generator:
         return ic_packet(VSS, bytes(body[:self._random.choice((20, 44, 6260))]))
 
     def descriptor(self) -> dict:
-        """The packet descriptor itself lies, within what leaves the ring in step."""
+        """The packet descriptor is wrong, but the ring can still be read."""
         return {"data": vss(2, 12), "type": self._random.choice((0, 1, 7, 9, 11, 0xffff)),
                 "flags": self._random.choice((0, 1)), "reqid": self._number(63)}

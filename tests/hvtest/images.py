@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import cache as once
 from pathlib import Path
 
 from . import build, cache, cpio, kernels
 
 MIB = 1 << 20
 
-# The root disk's user land is the same for all kernels: what our daemon is built against here.
+# The root disk has the same user land for all kernels: the one that our daemon is built for.
 SUITE = "bookworm"
 PACKAGES = (
     "base-files", "base-passwd", "bash", "dash", "coreutils", "util-linux", "mount", "kmod",
@@ -20,7 +21,7 @@ PACKAGES = (
     "squashfs-tools", "erofs-utils", "genisoimage", "f2fs-tools", "jfsutils", "nilfs-tools",
     "reiserfsprogs", "udftools", "dmsetup", "lvm2", "open-iscsi", "samba", "hyperv-daemons",
 )
-# Big, and nothing that runs in a test.
+# Large, and not needed in a test.
 LEFT_OUT = (
     "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/perl", "usr/share/zoneinfo",
     "usr/share/fio", "usr/share/bash-completion", "usr/share/info", "usr/share/i18n",
@@ -33,12 +34,37 @@ LEFT_OUT = (
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "mnt", "root", "data/ext4", "data/xfs",
                 "data/btrfs")
 
+# By the type of the file system.
 MKFS: dict[str, tuple[int, Callable[[Path], tuple[str, ...]]]] = {
     "ext4": (256, lambda p: ("mkfs.ext4", "-q", "-F", "-L", "data-ext4", str(p))),
     "xfs": (320, lambda p: ("mkfs.xfs", "-q", "-f", "-L", "data-xfs", str(p))),
     "btrfs": (256, lambda p: ("mkfs.btrfs", "-q", "-f", "-L", "data-btrfs", str(p))),
 }
+# The same for kernels before 5.10, without features that they can't read.
+MKFS_OLD = MKFS | {
+    "xfs": (320, lambda p: ("mkfs.xfs", "-q", "-f", "-L", "data-xfs", "-m",
+                            "crc=1,finobt=0,reflink=0,rmapbt=0,bigtime=0,inobtcount=0",
+                            "-i", "sparse=0", str(p))),
+    "btrfs": (256, lambda p: ("mkfs.btrfs", "-q", "-f", "-L", "data-btrfs", "-O", "^no-holes",
+                              "-R", "^free-space-tree", str(p))),
+}
+# The names of the data disks, which are those of their file systems, but see kind().
 FILE_SYSTEMS = tuple(MKFS)
+
+
+@once
+def kind(fs: str) -> str:
+    """The file system on the data disk of that name: ext4 if a kernel of this run lacks it."""
+    for kernel in kernels.from_directories():
+        if not kernel.has(fs):
+            return "ext4"
+    return fs
+
+
+@once
+def _mkfs() -> dict[str, tuple[int, Callable[[Path], tuple[str, ...]]]]:
+    old = any(kernel.version < (5, 10) for kernel in kernels.from_directories())
+    return MKFS_OLD if old else MKFS
 
 
 def userland() -> Path:
@@ -84,7 +110,7 @@ def root_disk() -> Path:
 
 def data_disk(fs: str) -> Path:
     """Image of an empty data disk: copy it, don't use it."""
-    size, command = MKFS[fs]
+    size, command = _mkfs()[kind(fs)]
 
     def make(place: Path) -> None:
         cache.need("e2fsprogs", "xfsprogs", "btrfs-progs")
@@ -97,7 +123,7 @@ def data_disk(fs: str) -> Path:
 
 
 def initramfs(kernel: kernels.Kernel) -> Path:
-    """Agent, tools and modules; unpacked by the kernel at boot and in memory from then on."""
+    """Agent, tools and modules. The kernel unpacks them at boot; then they are in memory."""
     programs = build.guest_programs()
     boot = kernel.closure(kernels.BOOT)
     modules = kernel.closure(kernels.BOOT + kernels.MORE)
@@ -122,26 +148,29 @@ def initramfs(kernel: kernels.Kernel) -> Path:
 def _add_tools(archive: cpio.Archive, programs: Path) -> None:
     busybox = Path("/bin/busybox")
     archive.file("hvtest/bin/busybox", busybox, 0o755)
-    # Only what does not hide a real tool of the disk that behaves differently.
+    # Only what does not replace a tool of the disk that behaves differently.
     for name in ("sh", "cat", "echo", "sleep", "ls", "grep", "sed", "touch", "kill", "sync",
                  "head", "tail", "wc", "ps", "true", "false", "reboot", "poweroff", "insmod",
                  "rmmod", "dd", "test", "mkdir", "rm", "cp", "mv", "ln", "readlink", "chmod",
                  "id", "env", "timeout", "usleep", "basename", "tr", "od", "printf", "pidof"):
         archive.link(f"hvtest/bin/{name}", "busybox")
-    for name in ("writer", "dbwriter", "vssclient", "vssfuzz", "permit", "nbdserve"):
+    for name in ("writer", "dbwriter", "vssclient", "vssfuzz", "permit", "nbdserve", "holdup",
+                 "namespaces", "loops"):
         archive.file(f"hvtest/bin/{name}", programs / name, 0o755)
 
 
 def _add_modules(archive: cpio.Archive, kernel: kernels.Kernel, modules: list[str],
                  place: Path) -> None:
-    """With its own modules.dep, so that modprobe in the guest works."""
+    """Adds a modules.dep, so that modprobe in the guest works."""
     base = place / "tree/lib/modules" / kernel.release
     for path in modules:
         target = base / kernels.plain_name(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(kernel.module(path))
     for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
-        shutil.copy(kernel.modules / name, base / name)
+        # Old kernels have no modinfo for built-in modules.
+        if (kernel.modules / name).exists() or not kernel.source:
+            shutil.copy(kernel.modules / name, base / name)
     cache.run("depmod", "-b", place / "tree", kernel.release)
     for file in sorted(p for p in base.rglob("*") if p.is_file()):
         archive.file(f"hvtest/modules/{kernel.release}/{file.relative_to(base)}", file)

@@ -1,24 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The unmodified kernels of the Debian suites, and which of their modules guests get."""
+"""The kernels of guests: unmodified ones of Debian, debug kernels, or any from a directory; and
+which of their modules guests get."""
 
 from __future__ import annotations
 
 import lzma
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
 
-from . import cache
+from . import anykernel, cache
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
-# Built by us from the distribution's source, to find bugs with.
+# Other kernels of Debian, on the user land of their base suite; by default no test boots them.
+BACKPORTS = ("bookworm-backports", "trixie-backports", "experimental")
+CLOUD = tuple(f"{suite}-cloud" for suite in SUITES + BACKPORTS)
+# Built here from the distribution's source, to find bugs.
 DEBUG = ("kasan", "kcsan")
+# The same, to see what is run of the module: tests/coverage.
+COVERAGE = "gcov"
+OWN = (*DEBUG, COVERAGE)
 
 # Loaded by the initramfs, in this order, dependencies first.
 BOOT = ("virtio_pci", "virtio_blk", "virtio_console", "crc32c_generic", "ext4")
-# Left to modprobe in the guest.
+# Loaded by modprobe in the guest.
 MORE = (
     "hv_vmbus", "hv_utils", "hv_balloon",
     "xfs", "btrfs", "f2fs", "jfs", "nilfs2", "reiserfs", "udf", "vfat", "exfat", "isofs", "erofs",
@@ -26,7 +34,7 @@ MORE = (
     "fuse", "autofs4", "nls_cp437", "nls_ascii", "nls_utf8", "nls_iso8859-1",
     "loop", "nbd", "dm-mod", "dm-flakey", "dm-delay", "dm-snapshot", "dm-crypt", "dm-thin-pool",
     "dm-multipath", "dm-round-robin", "raid1", "minix",
-    "sd_mod", "iscsi_tcp", "iscsi_target_mod", "target_core_file", "nfsd", "nfsv4",
+    "sd_mod", "scsi_debug", "iscsi_tcp", "iscsi_target_mod", "target_core_file", "nfsd", "nfsv4",
     "cifs", "md5", "hmac", "cmac", "sha512_generic", "gcm", "ccm", "ctr", "ghash-generic",
     "crc32_generic", "xxhash_generic", "blake2b_generic", "sha256_generic", "xts", "ecb",
     "aes_generic",
@@ -34,23 +42,50 @@ MORE = (
 
 
 def chosen(*default: str) -> tuple[str, ...]:
-    """Which kernels to test on: those of HV_VSS_KERNELS, say "kasan", instead of the default."""
+    """The kernels to test on: those of HV_VSS_KERNELS, for instance "kasan", instead of the default."""
     return tuple(os.environ.get("HV_VSS_KERNELS", "").split()) or default
 
 
 def machines(*default: str) -> tuple[str, ...]:
-    """The same for guests that are named "suite-2cpu-daemon": the default ones with each chosen
-    kernel instead of their own, as far as that makes a difference to the daemon."""
+    """The same for guests named "suite-2cpu-daemon": the default guests, with each chosen kernel
+    instead of their own, if that makes a difference for the daemon."""
     kernels = os.environ.get("HV_VSS_KERNELS", "").split()
-    shapes = {name.split("-")[2]: name.split("-", 1)[1] for name in reversed(default)}
+    shapes = {daemon: f"{cpus}-{daemon}" for _, cpus, daemon in map(shape, reversed(default))}
     return tuple(f"{kernel}-{shape}" for kernel in kernels
                  for shape in shapes.values()) or default
 
 
+def shape(machine: str) -> tuple[str, str, str]:
+    """Kernel, "2cpu" and daemon of such a name; kernels may have a '-' in theirs."""
+    name, cpus, daemon = machine.rsplit("-", 2)
+    return name, cpus, daemon
+
+
+def named(kernel_name: str) -> str:
+    """A kernel's name as a part of file names."""
+    return kernel_name.strip("/").replace("/", "-")
+
+
+def from_directories() -> list[Kernel]:
+    """Kernels of this run that are from a directory: they may lack what every suite's kernel has."""
+    return [kernel(name) for name in chosen() if name.startswith("/")]
+
+
+# What tests left out because a kernel from a directory lacks it; see leave_out().
+LEFT_OUT: list[str] = []
+NOT_THERE = "not on this kernel: "
+
+
+def leave_out(what: str) -> str:
+    """Note that this is not tested, and continue. Returns the reason, for a skip of a whole test."""
+    LEFT_OUT.append(NOT_THERE + what)
+    return LEFT_OUT[-1]
+
+
 def pace(*suites: str) -> int:
-    """How many times longer than with a distribution's kernel everything may take; without
-    argument: with the kernels of this run."""
-    # Sanitizers have their own time.
+    """How many times longer everything may take than with a distribution's kernel; without
+    argument: with the slowest kernel of this run."""
+    # Sanitizers make everything slower.
     return 6 if any(suite in DEBUG for suite in suites or chosen()) else 1
 
 
@@ -59,6 +94,7 @@ class Kernel:
     suite: str
     release: str
     root: Path          # the suite's build root
+    source: anykernel.Source | None = None      # if it is one from a directory
 
     @property
     def modules(self) -> Path:
@@ -73,8 +109,8 @@ class Kernel:
         raise cache.HarnessError(f"no kernel image {self.release} in {self.root}")
 
     def closure(self, names: tuple[str, ...]) -> list[str]:
-        """Paths of the modules and all that they need, dependencies first. Built-in and absent
-        ones are left out: kernels differ in what they have as modules."""
+        """Paths of the modules and their dependencies, dependencies first. Built-in and missing ones
+        are left out: kernels differ in that."""
         table = self._dependencies()
         order: list[str] = []
 
@@ -91,6 +127,18 @@ class Kernel:
                 add(path)
         return order
 
+    def has(self, name: str) -> bool:
+        """Whether the kernel has this module, loadable or built in."""
+        builtin = self.modules / "modules.builtin"
+        paths = builtin.read_text().splitlines() if builtin.exists() else []
+        names = {_module_name(path) for path in [*self._dependencies(), *paths]}
+        return name.replace("-", "_") in names
+
+    @property
+    def version(self) -> tuple[int, int]:
+        major, minor = re.match(r"(\d+)\.(\d+)", self.release).groups()
+        return int(major), int(minor)
+
     def _dependencies(self) -> dict[str, list[str]]:
         table = {}
         for line in (self.modules / "modules.dep").read_text().splitlines():
@@ -99,7 +147,7 @@ class Kernel:
         return table
 
     def module(self, path: str) -> bytes:
-        """Content of a module, uncompressed: then whatever loads it need not know how."""
+        """Content of a module, uncompressed, so that any loader can load it."""
         data = (self.modules / path).read_bytes()
         return lzma.decompress(data) if path.endswith(".xz") else data
 
@@ -115,15 +163,20 @@ def plain_name(path: str) -> str:
 
 @once
 def kernel(suite: str) -> Kernel:
-    if suite not in SUITES + DEBUG:
-        raise cache.HarnessError(f"no suite {suite}, only {', '.join(SUITES + DEBUG)}")
-    tool = "debug-kernel" if suite in DEBUG else "suite-root"
+    if suite.startswith("/"):
+        source = anykernel.find(Path(suite))
+        return Kernel(suite, source.release, anykernel.stage(source), source)
+    tools = {"suite-root": SUITES, "more-kernel": BACKPORTS + CLOUD, "debug-kernel": OWN}
+    tool = next((tool for tool, names in tools.items() if suite in names), None)
+    if not tool:
+        known = ", ".join(name for names in tools.values() for name in names)
+        raise cache.HarnessError(f"no kernel {suite}, only {known}, or a directory")
     root = Path(_last_line(cache.TESTS / tool, suite))
     return Kernel(suite, (root / "kernel-release").read_text(encoding="ascii").strip(), root)
 
 
 def _last_line(*argv: str | Path) -> str:
-    # Its progress is for the eyes: stderr is left alone.
+    # stderr is not captured: it shows the progress.
     result = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, text=True,
                             stdout=subprocess.PIPE, check=False)
     if result.returncode:

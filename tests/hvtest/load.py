@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs that write in the guest throughout a backup, and what they were promised."""
+"""Programs that write in the guest during a backup, and what was acknowledged to them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .guest import Guest
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """One write that the file system (or database) has said is durable; guest's clock, us."""
+    """One write that the file system (or database) has acknowledged as durable; guest's clock, us."""
     number: int
     time: int
     latency: int
 
 
 class Writer:
-    """tests/guest/writer or dbwriter at work on one file system."""
+    """tests/guest/writer or dbwriter, writing to one file system."""
 
     def __init__(self, name: str, command: Command) -> None:
         self.name = name
@@ -40,7 +40,7 @@ class Writer:
                                      str(interval_us)))
 
     def acknowledged(self) -> list[Acknowledged]:
-        """All that has been said so far, in order."""
+        """All acknowledged writes so far, in order."""
         pieces = self._command.state.out
         while self._parsed < len(pieces):
             lines = (self._rest + pieces[self._parsed].data).split(b"\n")
@@ -56,7 +56,7 @@ class Writer:
         return self.acknowledged()[-1].number if self.acknowledged() else 0
 
     def wait_past(self, number: int, timeout: float = 30) -> None:
-        """Until a later write than that has been acknowledged."""
+        """Wait until a later write was acknowledged."""
         self._command._agent.wait_for(lambda: self.last > number, timeout,
                                       f"{self.name} stands still at {number}")
 
@@ -76,7 +76,7 @@ _TALLY = re.compile(r"last (\d+) good (\d+) torn (\d+) wrong (\d+) missing (\d+)
 
 
 def check_records(agent: Agent, directory: str, acknowledged: int) -> str:
-    """Every acknowledged record is there and none is torn; what was found, in words."""
+    """Check that every acknowledged record is there and complete; returns the findings in words."""
     said = agent.run("writer", "check", f"{directory}/records", timeout=120)
     tally = _TALLY.match(said)
     assert tally, said
@@ -87,8 +87,8 @@ def check_records(agent: Agent, directory: str, acknowledged: int) -> str:
 
 
 def check_database(agent: Agent, directory: str, acknowledged: int) -> str:
-    """Every acknowledged transaction is there, none by half, and SQLite finds no fault. Looks
-    at a copy in memory: opening a database is allowed to write."""
+    """Check that every acknowledged transaction is there and complete, and that SQLite finds no
+    fault. Reads a copy in memory, because opening a database may write to it."""
     agent.shell(f"rm -rf /tmp/db; cp -r {directory}/db /tmp/db")
     said = agent.run("dbwriter", "check", "/tmp/db/test.db", timeout=120)
     rows, last, total = (int(re.search(rf"{key} (\d+)", said)[1])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The fault matrix in short: whatever can go wrong in one backup, to be drawn from at random.
+"""The fault matrix in short: faults in one backup, to be chosen at random.
 
-Each is called with a daemon that does not run yet, provokes one fault, and returns what the host
-was told; the caller sees to it that all is well again.
+Each is called before the daemon is started, provokes one fault, and returns the answers to the
+host. The caller checks that everything works again.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ def _backup(rig: faults.Rig) -> Answers:
 
 
 def _daemon_fails(rig: faults.Rig, dice: random.Random) -> Answers:
-    """It dies, is told to stop, or dawdles, at any step."""
+    """It dies, is told to stop, or is delayed, at any step."""
     action = dice.choice(ACTIONS)
     daemon = rig.start(f"{dice.choice(STEPS)}={action}")
     answers = _backup(rig)
     if not action.startswith("sleep"):
         daemon.wait()
         rig.daemon = None
-    if action == "SEGV":        # the kernel's note of it is what was asked for
+    if action == "SEGV":        # the kernel's log line about it is expected
         rig.guest.bad_kernel_lines()
     return answers
 
 
 def _daemon_is_stopped(rig: faults.Rig, dice: random.Random) -> Answers:
-    """SIGSTOP while frozen; the host comes back when the hold limit is over."""
+    """SIGSTOP while frozen; the host sends THAW after the hold limit."""
     step = dice.choice(("reply-freeze-after", "read-thaw", "fithaw-after:1", "fithaw-after:2"))
     daemon = rig.start(f"{step}=STOP")
     answers = _backup(rig)
@@ -58,7 +58,7 @@ def _daemon_is_stopped(rig: faults.Rig, dice: random.Random) -> Answers:
 
 
 def _channel_goes(rig: faults.Rig, dice: random.Random) -> Answers:
-    """The host takes the service away, or begins anew, in a FREEZE or while frozen."""
+    """The host rescinds the service, or negotiates again, during a FREEZE or while frozen."""
     step = dice.choice((*EVENT_STEPS, "frozen"))
     event = dice.choice(("rescind", "channel_reset"))
     rig.start("" if step == "frozen" else f"{step}=sleep-500")
@@ -99,7 +99,7 @@ def _host_never_thaws(rig: faults.Rig, dice: random.Random) -> Answers:
 
 
 def _host_repeats_itself(rig: faults.Rig, dice: random.Random) -> Answers:
-    """FREEZE while frozen, or THAW when nothing is: refused, and does no harm."""
+    """FREEZE while frozen, or THAW when nothing is frozen: refused, without harm."""
     rig.start()
     freeze = rig.host.ask("freeze")
     if dice.random() < 0.5:
@@ -110,16 +110,16 @@ def _host_repeats_itself(rig: faults.Rig, dice: random.Random) -> Answers:
     return freeze, thaw
 
 
-def _frozen_by_others(rig: faults.Rig, dice: random.Random) -> Answers:
+def _frozen_by_another_process(rig: faults.Rig, dice: random.Random) -> Answers:
     fs = dice.choice(list(rig.writers))
     rig.start()
-    with rig.frozen_by_others(fs):
+    with rig.frozen_by_another_process(fs):
         answers = _backup(rig)
     assert answers[0]["status"] == host.FAIL, fs
     return answers
 
 
-def _thawed_by_others(rig: faults.Rig, dice: random.Random) -> Answers:
+def _thawed_by_another_process(rig: faults.Rig, dice: random.Random) -> Answers:
     rig.start()
     freeze = rig.host.ask("freeze")
     rig.agent.run("/sbin/fsfreeze", "-u", rig.place(dice.choice(list(rig.writers))))
@@ -129,7 +129,7 @@ def _thawed_by_others(rig: faults.Rig, dice: random.Random) -> Answers:
 
 
 def _disk_hangs(rig: faults.Rig, dice: random.Random) -> Answers:
-    """Until the deadline of the freeze is over, or the daemon is killed in it."""
+    """Until the deadline of the freeze, or until the daemon is killed before it."""
     fs = dice.choice([name for name in rig.writers if name != "root"])
     daemon = rig.start("", "--freeze-timeout=1")
     rig.agent.run("/sbin/dmsetup", "suspend", "--nolockfs", fs)
@@ -156,7 +156,7 @@ ALL: dict[str, Mishap] = {
     "hibernation": _hibernation,
     "the host never thaws": _host_never_thaws,
     "the host repeats itself": _host_repeats_itself,
-    "frozen by others": _frozen_by_others,
-    "thawed by others": _thawed_by_others,
+    "frozen by another process": _frozen_by_another_process,
+    "thawed by another process": _thawed_by_another_process,
     "a disk hangs": _disk_hangs,
 }

@@ -22,18 +22,18 @@ PLACES = ("/data/ext4", "/data/xfs", "/data/btrfs", "/root")
 
 
 class Machines(Protocol):
-    """As the tests' fixture."""
+    """Like the fixture of the tests."""
 
     def boot(self, suite: str, **options) -> Guest:
-        """A guest with its usual disks."""
+        """Boot a guest with its usual disks."""
 
     def stop(self, *guests: Guest) -> None:
-        """End these, or all."""
+        """Stop these, or all."""
 
 
 @dataclass
 class Row:
-    """What a stack made of a construction, as it goes into the table."""
+    """The result of a stack with a construction, for the table."""
     construction: str
     stack: str
     freeze: str
@@ -43,14 +43,14 @@ class Row:
 
 @dataclass
 class Outcome:
-    """What the stock stack made of it, in one word and in answers."""
+    """The result of the stock stack: one word, and its answers."""
     kind: str
     freeze: str
     thaw: str = "-"
 
 
 def word(answer: host.Message) -> str:
-    """An answer, and the time that it took."""
+    """An answer and its time, for the table."""
     said = {host.OK: "success", host.FAIL: "failure"}.get(answer["status"], answer["status"])
     return f"{said} ({answer['rtt_us'] / 1000:.0f} ms)"
 
@@ -65,14 +65,14 @@ def record(construction: str, stack: str, freeze: str, thaw: str, remark: str = 
 
 
 class Site:
-    """One guest and one stack for all constructions; booted anew if one leaves it broken."""
+    """One guest and one stack for all constructions; booted again if one leaves it broken."""
 
     def __init__(self, machines: Machines, directory: Path, suite: str, kind: str) -> None:
         self._machines = machines
         self._directory = directory
         self._suite = suite
         self._kind = kind
-        self.current: Stack | None = None     # while there is one
+        self.current: Stack | None = None     # if there is one
 
     def stack(self) -> Stack:
         if not self.current:
@@ -90,7 +90,7 @@ class Site:
             self.current.load()
             self.current.start_daemon()
             if self._kind != OURS:
-                # It does not keep to the time.
+                # How long it takes varies.
                 guest.host.expect_error(kind="missing")
                 guest.host.expect_error(kind="late")
         return self.current
@@ -107,22 +107,23 @@ def shell(stack: Stack, script: str, timeout: float = 60) -> str:
 
 
 def without(stack: Stack, what: Construction) -> str:
-    """A module that the guest's kernel lacks for it: only those made for tests may lack any."""
+    """A module that the guest's kernel lacks for it. A suite's own kernel must have all of them."""
     for module in what.needs:
         if stack.guest.agent.try_run("/sbin/modprobe", "-q", module).status:
-            assert stack.guest.kernel.suite in kernels.DEBUG, f"no {module}"
+            kernel = stack.guest.kernel
+            assert kernel.source or kernel.suite in kernels.OWN, f"no {module}"
             return module
     return ""
 
 
 def build(stack: Stack, what: Construction) -> None:
-    """Set it up. Nothing is left to be written, unless its script says so: on a file system that
-    is left out, but lies on a frozen one, programs go on only until they wait for the disk."""
+    """Set it up, and flush all, unless its script says otherwise: on a file system that is left out
+    but lies on a frozen one, programs continue only until they wait for the disk."""
     shell(stack, what.build if "dirty" in what.build else f"{what.build}\nsync")
 
 
 def described(stack: Stack) -> dict[str, Any]:
-    """What our --status says of the last backup; file systems by path."""
+    """The last backup in our --status; file systems by path."""
     said = stack.guest.agent.try_run("/usr/sbin/hv-vss-daemon", "--status", "--json").out
     backup = json.loads(said)["backups"][0]
     backup["file_systems"] = {fs["path"]: fs for fs in backup["file_systems"]}
@@ -130,14 +131,14 @@ def described(stack: Stack) -> dict[str, Any]:
 
 
 def not_still(stack: Stack, places: tuple[str, ...]) -> list[str]:
-    """Those of the places that can be written to now."""
+    """The places that can be written to now."""
     writes = {place: stack.guest.write_to(place) for place in places}
     stack.guest.agent.run("sleep", "0.5")
     return [place for place, write in writes.items() if write.over]
 
 
 def watch_stock(stack: Stack, what: Construction, patience: float) -> Outcome:
-    """FREEZE and THAW by the stock daemon. If it hangs, the guest is freed as an admin would."""
+    """FREEZE and THAW by the stock daemon. If it hangs, the guest is thawed as an admin would."""
     control = stack.guest.host
     places = (*PLACES, *what.stand)
     try:
@@ -161,7 +162,7 @@ def watch_stock(stack: Stack, what: Construction, patience: float) -> Outcome:
 
 
 def free(stack: Stack, what: Construction) -> None:
-    """What an admin does who finds the guest frozen, and somebody to start the daemon again."""
+    """Thaw the guest as an admin would; the caller starts the daemon again."""
     agent = stack.guest.agent
     assert stack.daemon
     stack.daemon.kill(signal.SIGKILL)
@@ -180,8 +181,8 @@ def free(stack: Stack, what: Construction) -> None:
 
 
 def examine_nested(copy: Path) -> list[verify.Finding]:
-    """What a copy of /data/ext4's disk holds of constructions.NESTED, outermost first; each image
-    is taken out to where the copy is."""
+    """Check constructions.NESTED in a copy of /data/ext4's disk, outermost first; each image is
+    extracted beside the copy."""
     findings, image = [], copy
     for file in ("outer", "inner"):
         inside = copy.with_name(file)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest's half of the backup: our module or hv_utils, our daemon or the stock one."""
+"""The guest's side of a backup: our module or hv_utils, our daemon or the stock one."""
 
 from __future__ import annotations
 
 import signal
 
-from . import build, host
+from . import build, coverage, host
 from .agent import Command, until
 from .guest import Guest
 
@@ -20,10 +20,12 @@ class Stack:
         self.guest = guest
         self.module = module
         self.kind = daemon
+        # The stock daemon freezes only some file systems.
+        guest.host.judges_writes = daemon == OURS
         self.daemon: Command | None = None
 
     def load(self, parameters: str = "") -> None:
-        """Load the drivers; the host has its channel open and has negotiated afterwards."""
+        """Load the drivers; returns when the channel is open and the host has negotiated."""
         since = self.guest.host.mark()
         agent = self.guest.agent
         agent.run("/sbin/modprobe", "hv_vmbus")
@@ -40,12 +42,12 @@ class Stack:
         self.guest.agent.run("rmmod", "hv_vss")
 
     def start_daemon(self, *options: str, wait: bool = True) -> Command:
-        """Start the daemon in the foreground; with wait, until it answers the host."""
+        """Start the daemon in the foreground; with wait, returns when it answers the host."""
         agent = self.guest.agent
         if self.kind == OURS:
             if not agent.run("sh", "-c", "test -e /usr/sbin/hv-vss-daemon && echo y || true"):
                 agent.put("/usr/sbin/hv-vss-daemon", build.daemon().read_bytes(), 0o755)
-            self.daemon = agent.start("/usr/sbin/hv-vss-daemon", *options)
+            self.daemon = agent.start(*coverage.ENVIRONMENT, "/usr/sbin/hv-vss-daemon", *options)
         else:
             self.daemon = agent.start("/usr/sbin/hv_vss_daemon", "-n", *options)
         if wait:
@@ -53,7 +55,7 @@ class Stack:
         return self.daemon
 
     def pause_daemon(self) -> None:
-        """SIGSTOP; it has stopped when this returns."""
+        """Send SIGSTOP; returns when it has stopped."""
         assert self.daemon
         self.daemon.kill(signal.SIGSTOP)
         stat = f"/proc/{self.daemon.pid}/stat"
@@ -70,12 +72,18 @@ class Stack:
             assert answer["status"] == host.OK, answer
 
     def wait_serving(self, timeout: float = 30) -> None:
-        """Until the host gets a yes to "can you be backed up?"."""
+        """Wait until HOT_BACKUP is answered with success."""
+        if self.module != OURS and self.guest.kernel.version < (4, 10):
+            # This hv_utils answers with success even without a daemon.
+            until(lambda: self.guest.host.ask("freeze")["status"] == host.OK, timeout,
+                  "the guest is frozen", interval=0.1)
+            assert self.guest.host.ask("thaw")["status"] == host.OK
+            return
         until(lambda: self.guest.host.ask("hot_backup")["status"] == host.OK, timeout,
               "the guest is ready for backups", interval=0.1)
 
     def stop_daemon(self, number: int = signal.SIGTERM, timeout: float = 30) -> str:
-        """Stop the daemon; what it had to say."""
+        """Stop the daemon; returns what it logged."""
         assert self.daemon
         self.daemon.kill(number)
         result = self.daemon.wait(timeout)

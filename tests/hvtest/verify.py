@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a copy of a disk looks like to the file systems' own tools.
+"""Checks of a copied disk with the file systems' own tools.
 
 A file system that was frozen when its disk was copied has nothing to replay; one that was in use
 has. XFS by design writes one dummy record, of the superblock alone, when it freezes.
@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import cache
+from . import cache, images
 
 
 @dataclass
 class Finding:
-    """replay: why the copy needs recovery. faults: what is wrong with it beyond that.
-    facts: what it looks like, in words for people."""
+    """replay: why the copy needs recovery. faults: what else is wrong with it.
+    facts: its state, in words."""
     fs: str
     replay: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -34,10 +34,11 @@ class Finding:
 
 
 def examine(fs: str, image: Path) -> Finding:
-    """Look at the image of a disk, which must not be in use, without changing it."""
+    """Check the image of a disk, which must not be in use, without changing it."""
     cache.need("e2fsprogs", "xfsprogs", "btrfs-progs")
     finding = Finding(fs)
-    {"ext4": _ext4, "root": _ext4, "xfs": _xfs, "btrfs": _btrfs}[fs](finding, image)
+    {"ext4": _ext4, "root": _ext4, "xfs": _xfs, "btrfs": _btrfs}[
+        images.kind(fs)](finding, image)
     return finding
 
 
@@ -79,8 +80,8 @@ def _btrfs(finding: Finding, image: Path) -> None:
         finding.facts.append("btrfs check --readonly clean")
 
 
-# What xfs_logprint -t prints of a log that holds nothing but records of the superblock, and of
-# inodes that are on the disk already.
+# What xfs_logprint -t prints for a log that has only records of the superblock, and of inodes that are
+# already on the disk.
 _LOG_FRAME = re.compile(
     r"\s*$|xfs_logprint:|\s+(data|log) device:|=+$|LOG REC AT LSN|TRANS: tid:\S+ +#items:"
     r"|\s+log tail: \d+ head: \d+ state: <(CLEAN|DIRTY)>"
@@ -96,17 +97,17 @@ _REPAIR_PHASES = re.compile(
 _REPAIR_LOG = re.compile(
     r"ALERT: The filesystem has valuable metadata changes in a log which is being"
     r"|ignored because the -n option was used|which may be resolved by first mounting")
-# Counted lazily: the superblock's numbers are brought up to date at a clean unmount only.
+# Counted lazily: the superblock's numbers are updated only at a clean unmount.
 _REPAIR_LAZY = re.compile(r"sb_fdblocks \d+, counted \d+$")
 
 
 def _xfs_to_replay(image: Path, log: str) -> Iterator[str]:
-    """The lines of the log that recovery would act upon.
+    """The lines of the log that recovery would replay.
 
-    Freezing writes everything back and then covers the log, so that recovery finds nothing but the
-    superblock. But XFS takes a record with as many operations as a covering one for that
+    Freezing writes everything back and then covers the log, so that recovery finds only the
+    superblock. But XFS mistakes a record with as many operations as a covering one for that
     (XLOG_COVER_OPS in its xfs_log_priv.h); a change of one inode has that many. Such a record stays
-    in the log, though it has been written back. Recovery goes by the LSN in the inode: so do we.
+    in the log, though it was written back. Recovery compares the LSN in the inode, and so do we.
     """
     record = 0
     for line in log.splitlines():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A user of the device in the guest that does exactly what it is told (tests/guest/vssclient.c)."""
+"""A user of the device in the guest, controlled by commands (tests/guest/vssclient.c)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ABI = 1
 
 
 class Client:
-    """One process. A call is one command; its result is an int, or a negative error's name."""
+    """One process. A call is one command; its result is an int, or the name of an error."""
 
     def __init__(self, guest: Guest) -> None:
         self._agent = guest.agent
@@ -42,7 +42,7 @@ class Client:
         return self.hear()
 
     def ok(self, *commands: str) -> None:
-        """All of them must return 0."""
+        """Run commands, which must all return 0."""
         for command in commands:
             result = self(command)
             assert result == "0", f"{command}: {result}"
@@ -54,7 +54,7 @@ class Client:
         assert self("read").startswith("4 " if protocol == REGISTER1 else "32 ")
 
     def take(self, op: int) -> int:
-        """Read a request, which must be this one; its cookie."""
+        """Read a request, which must be this one; returns its cookie."""
         said = self("read")
         found = re.match(r"\d+ op=(\d+) cookie=(\d+)", said)
         assert found and int(found[1]) == op, said
@@ -66,7 +66,7 @@ class Client:
         assert said.startswith(f"12 op={CANCEL} cookie={cookie} arg={reason} "), said
 
     def freeze(self, *places: str) -> tuple[host.Sent, int]:
-        """Take a FREEZE and freeze these; the answer is still to be given."""
+        """Read FREEZE and freeze these file systems; does not answer yet."""
         sent = self.host.send("freeze")
         cookie = self.take(5)
         for place in places:
@@ -74,14 +74,14 @@ class Client:
         return sent, cookie
 
     def frozen(self, *places: str) -> int:
-        """The same with the answer; the cookie."""
+        """The same, and answer; returns the cookie."""
         sent, cookie = self.freeze(*places)
         assert self(f"write 0 {cookie}") == "12"
         assert self.host.answer(sent)["status"] == host.OK
         return cookie
 
     def thaw(self, cookie: int, *places: str) -> str:
-        """Take a THAW and thaw these by the rules; what the host is told."""
+        """Read THAW and thaw these file systems by the rules; returns the host's answer."""
         sent = self.host.send("thaw")
         request = self.take(6)
         for place in places:
@@ -90,7 +90,7 @@ class Client:
         return self.host.answer(sent)["status"]
 
     def grace(self) -> float:
-        """How long a grace period of RCU takes now, in ms: the shortest of a few."""
+        """The shortest of a few grace periods of RCU, in ms."""
         return min(int(self("grace")) for _ in range(7)) / 1000
 
     @property

@@ -20,7 +20,7 @@ VSS_CLASS = "{35fa2e29-ea23-4236-96ae-3a6ebacba440}"
 BOOT_TIMEOUT = 300.0
 ENVIRONMENT = ("/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
                "LC_ALL=C", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive")
-# systemd asks the firmware as well before it believes in Hyper-V.
+# systemd detects Hyper-V by the firmware, too.
 _MAKER = "manufacturer=Microsoft Corporation,product=Virtual Machine"
 FIRMWARE = ("-smbios", "type=0,vendor=American Megatrends Inc.",
             "-smbios", f"type=1,{_MAKER},version=7.0", "-smbios", f"type=2,{_MAKER}")
@@ -30,7 +30,7 @@ JOURNAL = "journalctl --quiet --no-pager --output=short-monotonic"
 
 @once
 def _agent() -> Path:
-    """The agent that gives process 1 to the disk's own init."""
+    """The agent, which then runs the disk's own init as process 1."""
     sources = [cache.TESTS / "guest" / name for name in ("agent.c", "boot.c", "frame.c")]
     headers = [*sorted((cache.TESTS / "guest").glob("*.h")), HERE / "system_boot.h"]
     sources.append(HERE / "system_boot.c")
@@ -45,7 +45,7 @@ def _agent() -> Path:
 
 
 def image(suite: str) -> Path:
-    """The disk of an installed system; copy it, don't boot it."""
+    """The disk of an installed system: copy it, don't boot it."""
     done = subprocess.run([HERE / "system-image", suite], check=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, text=True)
     return Path(done.stdout.strip().splitlines()[-1])
@@ -63,14 +63,14 @@ class Booted(Guest):
         command = super()._command_line()
         archive = cpio.Archive()
         archive.file("init", _agent(), 0o755)
-        # Archives that follow one another are unpacked in that order.
+        # The kernel unpacks consecutive archives in this order.
         both = self.path / "initramfs"
         both.write_bytes(images.initramfs(self.kernel).read_bytes() + archive.bytes())
         command[command.index("-initrd") + 1] = str(both)
         return command + list(FIRMWARE)
 
     def wait_boot(self, number: int, timeout: float = BOOT_TIMEOUT) -> None:
-        """Until systemd says that it has booted."""
+        """Wait until systemd reports that it has booted."""
         super().wait_boot(number, timeout)
         until(lambda: self.sh("systemctl is-system-running || true").strip()
               in ("running", "degraded"), timeout, "the system has booted", interval=1)
@@ -100,17 +100,17 @@ class Booted(Guest):
     # -- what is done in it
 
     def run_sh(self, script: str, timeout: float = 120) -> Result:
-        """A shell script, as root on a console would run it."""
+        """Run a shell script, as root on a console would."""
         return self.agent.try_run(*ENVIRONMENT, "/bin/sh", "-c", script, timeout=timeout)
 
     def sh(self, script: str, timeout: float = 120) -> str:
-        """A shell script that must succeed; its output."""
+        """Run a shell script that must succeed; returns its output."""
         done = self.run_sh(script, timeout)
         assert done.status == 0, f"{script}\n{done.out}{done.err}"
         return done.out + done.err
 
     def start_sh(self, script: str) -> Command:
-        """Start a shell script; it need not be waited for."""
+        """Start a shell script, without waiting for its end."""
         return self.agent.start(*ENVIRONMENT, "/bin/sh", "-c", script)
 
     def start_apt(self, *arguments: str) -> Command:
@@ -118,7 +118,7 @@ class Booted(Guest):
         return self.start_sh(f"{APT} {' '.join(arguments)}")
 
     def apt(self, *arguments: str, timeout: float = 420) -> str:
-        """apt-get, which must succeed; what it said."""
+        """Run apt-get, which must succeed; returns what it printed."""
         said = self.sh(f"{APT} {' '.join(arguments)}", timeout)
         print(said, flush=True)
         return said
@@ -145,9 +145,9 @@ class Booted(Guest):
                        "[ \"$p\" -eq 0 ] || readlink /proc/$p/exe").strip()
 
     def wait_serving(self, timeout: float = 60) -> None:
-        """Until the host gets a yes to "can you be backed up?"."""
+        """Wait until HOT_BACKUP is answered with success."""
         def serves() -> bool:
-            # While one driver takes over from another, nobody has the channel open.
+            # While the channel moves to another driver, no driver has it open.
             try:
                 return self.host.ask("hot_backup")["status"] == host.OK
             except host.HostError:
@@ -179,7 +179,7 @@ class Booted(Guest):
         return self.sh(f"{JOURNAL} -b -p err").splitlines()
 
     def timed(self, what: str, since: float) -> float:
-        """For the run's log: how long a step took."""
+        """Log how long a step took."""
         now = time.monotonic()
         print(f"{self.suite}: {what}: {now - since:.0f} s", flush=True)
         return now

@@ -18,8 +18,8 @@ import installed  # noqa: E402  pylint: disable=wrong-import-position,import-err
 from hvtest.guest import report_to  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 TOP = HERE.parents[1]
-# More boots of whole systems: only where those are asked for. What dkms does for another kernel,
-# test_dkms.py tries without any, and the scriptlets of RPM packages, test_rpm.py.
+# More boots of whole systems, only if they are asked for. Without a boot, test_dkms.py tests what dkms
+# does for another kernel, and test_rpm.py the scriptlets of RPM packages.
 collect_ignore = [] if "HV_VSS_INSTALLED" in os.environ else [
     "test_kernel_change.py", "test_rpm_installed.py", "test_without_module.py"]
 
@@ -46,8 +46,8 @@ def pytest_runtest_makereport(item, call):
     pytest.param(suite, marks=pytest.mark.xdist_group(f"installed-{suite}"))
     for suite in installed.SUITES])
 def life(request, tmp_path_factory, version):
-    """A booted system, in the state that the last scenario left it in. Of all test files: to boot
-    it, and to install into it, takes longer than most scenarios."""
+    """A booted system, in the state that the last scenario left. Shared by all test files, because
+    booting and installing take longer than most scenarios."""
     yield from installed.life(
         installed.System(request.param, tmp_path_factory.mktemp("system"), version))
 
@@ -62,7 +62,7 @@ def whole_system(life, request):
     yield life
     life.guest.timed(request.node.name, begin)
     if not request.node.stash.get(PASSED, False):
-        life.broken = request.node.name     # whatever backups it made before
+        life.broken = request.node.name     # whatever backups worked before
 
 
 @pytest.fixture(params=guest_system.SUITES)
@@ -73,14 +73,14 @@ def system(request, tmp_path):
 
 @pytest.fixture
 def dkms_source(tmp_path, version):
-    """The tree that dkms builds from, as `make install` puts it in place."""
+    """The tree that dkms builds from, as `make install` installs it."""
     subprocess.run(["make", "-s", "install-dkms-source", f"DESTDIR={tmp_path / 'source'}"],
                    cwd=TOP, check=True)
     return tmp_path / f"source/usr/src/hv-vss-{version}"
 
 
-# How dkms, and the files that it reads, deal with kernels, versions and failures does not depend on
-# what is compiled: most of it is tried with this, which takes a second.
+# How dkms, and the files that it reads, handle kernels, versions and failures does not depend on the
+# compiled code: most of it is tested with this module, which takes a second.
 TINY = {
     "src/Kbuild": "obj-m := hv_vss.o\n"
                   "ccflags-y := -DV='\"$(shell sed -n 's/^PACKAGE_VERSION=\"\\(.*\\)\"/\\1/p' "

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A guest's system that packages are installed into: an overlay over a suite's cached root.
 
-Every command runs in mount and pid namespaces of its own, so nothing is left mounted or running,
-whatever happens; what it changed stays in the upper layer for the next one.
+Every command runs in its own mount and pid namespaces, so nothing stays mounted or running. Its
+changes stay in the upper layer for the next command.
 """
 import pathlib
 import shlex
@@ -12,8 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 SUITES = ("bullseye", "bookworm", "trixie")
 
-# A chroot knows only the kernel of the machine that it is on; dkms and the packages' scripts are
-# to find the guest's.
+# A chroot shows the kernel of the machine; dkms and the packages' scripts must find the guest's.
 UNAME = """#!/bin/sh
 if [ "$*" = -r ] && [ -e /running-kernel ]; then
 	exec cat /running-kernel
@@ -35,7 +34,7 @@ exec chroot "$2/merged" /usr/bin/env -i HOME=/root LC_ALL=C TERM=dumb \
 
 
 class GuestSystem:
-    """One throw-away system of a Debian suite."""
+    """A temporary system of a Debian suite."""
 
     def __init__(self, suite: str, where: pathlib.Path):
         self.suite = suite
@@ -50,7 +49,7 @@ class GuestSystem:
         self.boot(self.kernel)
 
     def run(self, script: str, data: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a shell script inside; stderr is folded into stdout, as an admin would see it."""
+        """Run a shell script inside; stderr goes to stdout, as on a terminal."""
         return subprocess.run(
             ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "enter",
              self.layers, str(self.where), script],
@@ -69,7 +68,7 @@ class GuestSystem:
         self.sh(f"mkdir -p $(dirname {quoted}); cat > {quoted}; chmod {mode} {quoted}", text)
 
     def exists(self, path: str) -> bool:
-        """Whether a path is there, also as a dangling link."""
+        """Whether a path exists, also as a dangling link."""
         quoted = shlex.quote(path)
         return self.run(f"[ -e {quoted} ] || [ -L {quoted} ]").returncode == 0
 

@@ -19,7 +19,7 @@ KVP = "hv-kvp-daemon.service"
 SUITES = os.environ.get("HV_VSS_INSTALLED", "trixie").split()
 # What an installation may change; the rest belongs to dpkg, apt and the journal.
 PLACES = "/etc /usr /lib /var/lib/dkms /var/lib/systemd /boot"
-# Comes with the first module that dkms builds, the first service that is installed, or by itself.
+# Created by the first module that dkms builds, by the first service, or at any time.
 NOT_OURS = re.compile(
     r"/mok\.(key|pub)$|/dkms_dbversion$|/modules\.[a-z.]+$|/updates(/dkms)?$"
     r"|/ld\.so\.cache|/deb-systemd-helper-|/timers/|/random-seed|/__pycache__|/linger$|/catalog"
@@ -27,7 +27,7 @@ NOT_OURS = re.compile(
 
 
 class System:
-    """The booted system, and what is known of it."""
+    """The booted system, and what the tests know about it."""
 
     def __init__(self, suite: str, directory: Path, version: str,
                  second: SecondKernel | None = None) -> None:
@@ -54,7 +54,7 @@ class System:
         return Booted(suite, live, readonly=frozenset({"repo"}))
 
     def change_kernel(self, kernel: kernels.Kernel) -> None:
-        """Power off, and on with another kernel, as from a boot loader's menu."""
+        """Power off, and start with another kernel, as from the menu of a boot loader."""
         self.guest.power_off()
         self.guest = self._machine(self.guest.suite, self.guest.disks)
         self.guest.kernel = kernel
@@ -62,7 +62,7 @@ class System:
         self.guest.mount_all()
 
     def backs_up(self, daemon: str, driver: str) -> None:
-        """A verified backup with this daemon and driver; nothing has failed, nothing complains."""
+        """A verified backup with this daemon and driver; no unit has failed, no error was logged."""
         guest = self.guest
         guest.wait_serving()
         assert (guest.daemon(), guest.driver()) == (daemon, driver)
@@ -75,8 +75,8 @@ class System:
         self.broken = None
 
     def _look_at_kvp(self) -> None:
-        """The distribution's other daemon serves where it is installed; nothing but a reboot or its
-        own package has stopped or restarted it."""
+        """If the distribution's KVP daemon is installed, it runs, and only a reboot or its own package
+        has stopped or restarted it."""
         version = self.packaged("hyperv-daemons")
         boot = self.guest.sh("cat /proc/sys/kernel/random/boot_id").strip()
         process = self.guest.sh(f"systemctl show -p MainPID --value {KVP}").strip()
@@ -86,7 +86,7 @@ class System:
         self._kvp = (version, boot, process)
 
     def complaints(self) -> list[str]:
-        """What was logged as an error in this boot and is not known already."""
+        """Errors that were logged in this boot and are not known."""
         return [line for line in self.guest.journal_errors() if line not in self._known_errors]
 
     def logged(self, *patterns: str) -> None:
@@ -109,17 +109,17 @@ class System:
         return next(v for v in re.findall(r"\| +(\S+) \|", table) if v != THEIRS_NEW)
 
     def left(self) -> set[str]:
-        """Files that were not there before the first installation."""
+        """Files that did not exist before the first installation."""
         return self.files() - self._files
 
     def files(self) -> set[str]:
-        """What there is in the places that installations change."""
+        """The files in directories that installations change."""
         found = self.guest.sh(f"find {PLACES} -xdev").splitlines()
         return {path for path in found if not NOT_OURS.search(path)}
 
 
 def life(system: System) -> Iterator[System]:
-    """From its first boot to its end: what a fixture of that name yields from."""
+    """For fixtures of this name: the system, from its first boot to its end."""
     try:
         system.start()
         yield system

@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 
 TEXT = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-# Not without a reason: SELinux, a freeze that must end, a Secure Boot.
+# Commands that need a cause: SELinux, a freeze by another process, Secure Boot.
 NOT_HERE = ("ausearch", "fsfreeze", "echo j ", "mokutil")
-# What a command line can begin with; the host's commands, file names and options don't.
+# How a command line begins; the host's commands, file names and options begin otherwise.
 BEGINS = ("hv-vss-daemon ", "/usr/lib/hv-vss/", "dkms ", "journalctl ", "systemctl ", *NOT_HERE)
 
 
 def block(after: str) -> list[str]:
-    """The lines of the first indented block after a line that starts like that, without comments."""
+    """The lines of the first indented block after a line that starts with `after`, without comments."""
     rest = re.split(rf"^{re.escape(after)}.*\n", TEXT, maxsplit=1, flags=re.M)[1]
     lines = re.search(r"(?:^ {4}.*\n)+", rest, re.M).group().splitlines()
     return [line.split("#")[0].strip() for line in lines]

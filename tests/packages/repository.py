@@ -2,10 +2,9 @@
 """The repository that whole systems install from: our packages in several versions, and the
 distribution's own daemons.
 
-The module is compiled before, on this machine, with the compiler of the suite: emulated, that
-takes four minutes. The guest's dkms still builds it: it gets the object file in place of the C
-files (kbuild calls that "shipped"), and does all the rest. That it compiles from its sources in
-each suite's dkms is tried in test_deb.py.
+The module is compiled on this machine, with the compiler of the suite, because that takes four
+minutes in the emulated guest. The guest's dkms still builds it, from the object file instead of the
+C files (kbuild calls that "shipped"). test_deb.py tests that each suite's dkms compiles the sources.
 """
 
 from __future__ import annotations
@@ -45,13 +44,13 @@ def compile_module(suite: str, version: str, place: Path, second: SecondKernel |
     releases = [system.kernel]
     if second:
         system.copy_in(second.debs, "/second")
-        # Alone: trixie's would have the kernel as well.
+        # Only this package: trixie's depends on the kernel.
         system.sh("dpkg -i --force-depends /second/linux-headers-*.deb")
         releases.append(second.kernel.release)
     for release in releases:
         system.copy_in(tree, f"/build/{release}")
         system.sh(f"make -s -C /build/{release} module KDIR=/lib/modules/{release}/build")
-        # As kbuild would, but before its checks of the whole, which the guest's makes.
+        # As kbuild does, without its last checks, which the guest's kbuild makes.
         system.sh(f"cd /build/{release}/src; rm -f hv_vss.o hv_vss.mod.o; "
                   f"ld -r -o /out/compiled-{release}.o *.o")
     out = place / "system/upper/out"
@@ -59,7 +58,7 @@ def compile_module(suite: str, version: str, place: Path, second: SecondKernel |
 
 
 class _Maker:
-    """Packages of other versions, made out of those that there are."""
+    """Makes packages of other versions from existing ones."""
 
     def __init__(self, work: Path, out: Path) -> None:
         self.work = work
@@ -84,17 +83,17 @@ def _remove_sources(src: Path) -> None:
 
 
 def ship(src: Path, object_files: list[Path]) -> None:
-    """In place of the module's sources, what they were compiled to."""
+    """Replace the module's sources by their object files."""
     _remove_sources(src)
     for path in object_files:
         shutil.copy(path, src / f"{path.name}_shipped")
-        # modpost looks there for what it was made of.
+        # modpost reads the names of the sources there.
         (src / f".{path.name}.cmd").touch()
     (src / "Kbuild").write_text(KBUILD)
 
 
 def _module_edit(version: str, object_files: list[Path]):
-    """In the module's package: another version; compiled already, or not to be compiled at all."""
+    """Edit the module's package: another version; already compiled, or impossible to compile."""
     def edit(tree: Path) -> None:
         old = next((tree / "usr/src").glob("hv-vss-*"))
         was = old.name.removeprefix("hv-vss-")
@@ -113,8 +112,8 @@ def _module_edit(version: str, object_files: list[Path]):
 
 
 def disk(suite: str, version: str, second: SecondKernel | None = None) -> Path:
-    """The image of a disk with the repository; read-only. second: is in it as well, and the module
-    compiled for it."""
+    """The image of a disk with the repository; read-only. second: a kernel that is in it, too, with the
+    module compiled for it."""
     ours = _our_packages(suite)
 
     def make(place: Path) -> None:

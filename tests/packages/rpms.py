@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 SOURCES = ["Makefile", "dkms.conf", "LICENSE", "README.md", "CHANGELOG.md", "src", "include",
            "daemon", "systemd", "rpm"]
-# What EL and Fedora do to the files at the end of %install.
+# How EL and Fedora process the files at the end of %install.
 INSTALL_POST = "/usr/lib/rpm/brp-compress; find %{buildroot}%{_sbindir} -type f -exec strip {} +"
 
 
@@ -33,7 +33,7 @@ def build(where: Path, version: str, spec_edit=lambda text: text) -> list[Path]:
                     tree.name], check=True)
     spec = where / "hv-vss.spec"
     spec.write_text(spec_edit((TOP / "rpm/hv-vss.spec").read_text()))
-    # --nodeps: what it needs has other names here.
+    # --nodeps: the packages that it needs have other names here.
     done = subprocess.run(["rpmbuild", "--nodeps", f"--load={HERE / 'rpm.macros'}", "--define",
                            f"_topdir {where}", "--define", f"__os_install_post {INSTALL_POST}",
                            "-ba", spec],

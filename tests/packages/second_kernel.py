@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Another kernel of a suite, to change to: the flavour for clouds. As packages, for apt in the
-guest, and unpacked, for the emulated machine, which has no boot loader."""
+"""Another kernel of a suite: the flavour for clouds. As packages, for apt in the guest, and unpacked,
+for the emulated machine, which has no boot loader."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import guest_system  # pylint: disable=import-error
 from hvtest import cache, kernels
 
-# What a guest can need of its modules: depmod over all of them would take minutes there.
+# The modules that a guest may need: depmod over all modules would take minutes there.
 KEPT = ("virtio_pci", "virtio_blk", "virtio_console", "ext4", "xfs", "hv_vmbus", "hv_utils",
         "hv_balloon", "autofs4", "binfmt_misc", "loop")
 
@@ -29,7 +29,7 @@ def _download(suite: str, release: str, work: Path) -> Path:
     """A directory with the packages, as the suite has them."""
     system = guest_system.GuestSystem(suite, work)
     system.write("/etc/resolv.conf", Path("/etc/resolv.conf").read_text(encoding="utf-8"))
-    # Where _apt may write.
+    # A directory that _apt can write to.
     system.sh("mkdir -m 777 /out && cd /out && apt-get -qq update && "
               f"apt-get -qq download linux-image-{release} linux-base && "
               f"cp /debs/linux-headers-{release}_*.deb .")
@@ -38,15 +38,15 @@ def _download(suite: str, release: str, work: Path) -> Path:
 
 def _unpack(deb: Path, release: str, root: Path) -> None:
     cache.run("dpkg-deb", "-x", deb, root)
-    # Where the modules are differs between suites.
+    # The directory of the modules differs between suites.
     if not (root / "lib").exists():
         (root / "lib").symlink_to("usr/lib")
     cache.run("depmod", "-b", root, release)
 
 
 def _reduce(deb: Path, kernel: kernels.Kernel, work: Path, out: Path) -> None:
-    """The kernel's package with only the modules that are wanted, and without an initramfs: the
-    emulated machine brings its own."""
+    """The kernel's package with only these modules, and without an initramfs: the emulated machine has
+    its own."""
     tree = work / "image"
     cache.run("dpkg-deb", "-R", deb, tree)
     kept = {Path(path).name for path in kernel.closure(KEPT)}

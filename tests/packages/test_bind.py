@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""hv-vss-bind: taking the backup channel from hv_utils and giving it back, on a made-up sysfs."""
+"""hv-vss-bind: moving the backup channel from hv_utils to our module and back, on a simulated sysfs."""
 import os
 import pathlib
+import re
+import signal
+import stat
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -10,7 +14,9 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VSS = "{35fa2e29-ea23-4236-96ae-3a6ebacba440}"
 HEARTBEAT = "{57164f39-9115-4e78-ab55-382f3bd5422d}"
-NODE = "/dev/vmbus/hv_vss"
+# The device's node in this simulated guest: that of /dev/full.
+NUMBER = (1, 7)
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 MODPROBE = """#!/bin/sh
 for module; do :; done
@@ -51,6 +57,12 @@ class Guest:
         for name, text in (("modprobe", MODPROBE), ("systemctl", SYSTEMCTL)):
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
+        self.node = where / "dev/vmbus/hv_vss"
+        self.node.parent.mkdir(parents=True)
+        os.mknod(self.node, 0o600 | stat.S_IFCHR, os.makedev(*NUMBER))
+        number = self.sysfs / "class/misc/vmbus!hv_vss/dev"
+        number.parent.mkdir(parents=True)
+        number.write_text(f"{NUMBER[0]}:{NUMBER[1]}\n")
         source = (TOP / "systemd/hv-vss-bind").read_text()
         head, main = source.split("case ${1:-} in\n")
         fake = TOP / "tests/packages/fake_vmbus.sh"
@@ -81,6 +93,15 @@ class Guest:
         for device, owner in (("vss", driver), ("heartbeat", utils)):
             if owner:
                 (self.bus / "devices" / device / "driver").symlink_to(f"../../drivers/{owner}")
+            if owner == "hv_vss":
+                (self.bus / "devices" / device / "hv_vss").mkdir()
+
+    def channel(self, state: str) -> None:
+        """Set the state of the channel that hv_vss reports, now and when it is bound."""
+        (self.bus / "channel").write_text(state + "\n")
+        now = self.bus / "devices/vss/hv_vss/channel"
+        if now.parent.exists():
+            now.write_text(state + "\n")
 
     def daemon(self, service: str | None, main: bool = True, comm: str = "hv_vss_daemon"
                ) -> subprocess.Popen:
@@ -89,12 +110,24 @@ class Guest:
         self.processes.append(process)
         path = self.proc / str(process.pid)
         (path / "fd").mkdir(parents=True)
-        (path / "fd/4").symlink_to(NODE)
+        (path / "fd/4").symlink_to(self.node)
         (path / "status").write_text("State:\tS (sleeping)\n")
         (path / "comm").write_text(comm + "\n")
         slice_ = f"/system.slice/{service}" if service else "/user.slice/session-1.scope"
         (path / "cgroup").write_text(f"0::{slice_}\n")
         (self.proc / "MainPID").write_text(f"MainPID={process.pid if main else 1}\n")
+        return process
+
+    def container(self, node: str, make: str) -> subprocess.Popen:
+        """A process of user 65534 that has a file in its own /dev open."""
+        script = f"mount -t tmpfs none /dev && mkdir /dev/vmbus && {make} {node} && " \
+                 f"chown 65534 {node} && exec {' '.join(NOBODY)} sh -c 'exec 4>{node}; echo; " \
+                 "exec sleep 60'"
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
+            ["unshare", "--mount", "sh", "-c", script], stdout=subprocess.PIPE)
+        self.processes.append(process)
+        assert process.stdout and process.stdout.readline() == b"\n", "it has opened its file"
+        (self.proc / str(process.pid)).symlink_to(f"/proc/{process.pid}")
         return process
 
     def run(self, action: str) -> subprocess.CompletedProcess[str]:
@@ -108,11 +141,11 @@ class Guest:
         return os.path.basename(os.readlink(link)) if link.is_symlink() else None
 
     def override(self) -> str:
-        """What driver_override of the channel says."""
+        """driver_override of the channel."""
         return (self.bus / "devices/vss/driver_override").read_text()
 
     def commands(self) -> list[str]:
-        """What was run of modprobe and systemctl."""
+        """The calls of modprobe and systemctl."""
         path = self.sysfs / "commands"
         return path.read_text().splitlines() if path.exists() else []
 
@@ -124,7 +157,7 @@ class Guest:
 
 @pytest.fixture(name="guest")
 def guest_fixture(tmp_path):
-    """A guest; what it ran is ended."""
+    """A guest; its processes are ended."""
     made = Guest(tmp_path)
     yield made
     for process in made.processes:
@@ -207,6 +240,52 @@ def test_channel_is_given_back_when_the_module_fails_on_it(guest, has_override):
         assert guest.override() == ""
 
 
+@pytest.mark.parametrize("state, why", [("no-memory", "no memory to open the channel"),
+                                        ("refused", "does not let the channel be opened"),
+                                        ("closed", "not open")])
+def test_bound_is_not_serving(guest, state, why):
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    guest.channel(state)
+    for _ in range(2):
+        done = guest.run("claim")
+        assert (done.returncode, guest.driver()) == (1, "hv_vss")
+        assert why in done.stderr and "goes on trying" in done.stderr
+    done = guest.run("status")
+    assert (done.returncode, why in done.stdout) == (1, True), done.stdout
+    guest.channel("open")
+    assert (guest.run("claim").returncode, guest.run("status").returncode) == (0, 0)
+
+
+def test_claim_waits_for_a_channel_that_is_opened_a_moment_later(guest):
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    guest.channel("no-memory")
+    with subprocess.Popen(["sh", guest.helper, "claim"], env=guest.env) as claim:
+        time.sleep(1)
+        assert claim.poll() is None
+        guest.channel("open")
+    assert claim.returncode == 0
+
+
+def test_hv_utils_does_not_get_what_it_could_not_open(guest):
+    """It would make the kernel oops."""
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    guest.run("claim")
+    guest.channel("refused")
+    done = guest.run("release")
+    assert (done.returncode, guest.driver()) == (1, "hv_vss")
+    assert "does not let the channel be opened" in done.stderr
+    # The channel can be opened now, though hv_vss has not tried yet.
+    (guest.bus / "channel").write_text("open\n")
+    assert (guest.run("release").returncode, guest.driver()) == (0, "hv_utils")
+
+
+def test_older_module_serves_while_it_shows_anything(guest):
+    guest.hyperv(driver="hv_vss", loaded=("hv_utils", "hv_vss"))
+    assert guest.run("status").returncode == 0
+    (guest.bus / "devices/vss/hv_vss").rmdir()
+    assert guest.run("status").returncode == 1
+
+
 def test_service_that_has_the_device_is_stopped_first_and_started_afterwards(guest):
     guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
     guest.daemon("hypervvssd.service")
@@ -229,17 +308,85 @@ def test_daemon_run_by_hand_is_ended_but_no_service_around_it(guest, service):
     assert guest.driver() == "hv_vss"
 
 
-def test_who_does_not_let_go_is_named_and_the_channel_follows_later(guest):
+@pytest.mark.parametrize("node, make", [
+    ("/dev/vmbus/hv_vss", "touch"), ("/dev/vmbus/hv_vss", "f() { mknod $1 c 1 3; }; f")],
+    ids=["file", "node"])
+def test_a_name_does_not_make_a_holder(guest, node, make):
+    """Any user can create a file with the name of the device."""
     guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    process = guest.container(node, make)
+    done = guest.run("claim")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert guest.driver() == "hv_vss"
+    assert process.poll() is None, "it goes on"
+
+
+def test_holder_that_knows_the_device_by_another_name(guest):
+    """In a container the device can have another name."""
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    process = guest.container("/dev/vss", "f() { mknod $1 c 1 7; }; f")
+    done = guest.run("claim")
+    assert f"stopping process {process.pid}" in done.stderr
+    assert process.wait(timeout=10) == -signal.SIGTERM
+    assert guest.driver() == "hv_vss"
+
+
+@pytest.mark.parametrize("old_mode", [None, 0o644])
+def test_no_other_user_can_take_the_lock(guest, old_mode):
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    with tempfile.TemporaryDirectory() as run:
+        os.chmod(run, 0o755)
+        lock = pathlib.Path(run, "hv-vss-bind.lock")
+        guest.env["HV_VSS_RUN"] = run
+        if old_mode:
+            lock.touch(old_mode)
+        assert guest.run("release").returncode == 0
+        assert lock.is_file()
+        with subprocess.Popen([*NOBODY, "flock", lock, "sleep", "60"],
+                              stderr=subprocess.PIPE) as other:
+            guest.processes.append(other)
+            time.sleep(0.5)
+            assert guest.run("claim").returncode == 0
+            other.kill()
+            assert b"Permission denied" in other.stderr.read()
+    assert guest.driver() == "hv_vss"
+
+
+def test_the_channel_moves_though_systemd_has_ended_the_unit(guest):
+    """claim starts another process for the work, which must outlive the unit."""
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    daemon = guest.daemon(None)
+    with subprocess.Popen(["sh", guest.helper, "claim"], env=guest.env, stderr=subprocess.DEVNULL,
+                          start_new_session=True) as claim:
+        assert claim.wait(timeout=20) == 1
+    unit = (TOP / "systemd/hv-vss-bind.service").read_text()
+    mode = re.findall("^KillMode=(.*)", unit, re.M) or ["control-group"]
+    if mode != ["process"]:
+        os.killpg(claim.pid, signal.SIGKILL)
+    (guest.proc / str(daemon.pid) / "fd/4").unlink()
+    deadline = time.monotonic() + 10
+    while guest.driver() != "hv_vss" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert guest.driver() == "hv_vss"
+
+
+@pytest.mark.parametrize("frees_at_once", [False, True])
+def test_process_that_keeps_the_device_is_named_and_the_channel_moves_later(guest, frees_at_once):
+    """Also on a kernel that would free memory that this process still uses."""
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    if frees_at_once:
+        (guest.bus / "frees_at_once").touch()
     daemon = guest.daemon(None)
     done = guest.run("claim")
     assert done.returncode == 1
     assert f"process {daemon.pid}" in done.stderr.splitlines()[-1]
     assert guest.driver() == "hv_utils"
+    assert "devices/vss/driver_override" in guest.writes()[-1], "nothing was unbound"
     (guest.proc / str(daemon.pid) / "fd/4").unlink()
-    # The lock is held until the switch is done, so the next run comes after it.
+    # The lock is held until the channel has moved, so the next run waits.
     assert guest.run("claim").returncode == 0
     assert guest.driver() == "hv_vss"
+    assert not (guest.bus / "oops").exists()
 
 
 @pytest.mark.parametrize("utils", ["hv_util", "hv_utils"])
@@ -271,7 +418,7 @@ def test_release_waits_for_a_daemon_that_is_freezing(guest):
 
 
 def test_release_stops_the_distributions_service_first(guest):
-    """It takes the loss of its device for an error; ours doesn't."""
+    """It logs an error if it loses its device; ours doesn't."""
     guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
     guest.run("claim")
     own = guest.daemon("hv-vss-daemon.service", comm="hv-vss-daemon")
@@ -299,15 +446,15 @@ def test_release_after_the_module_was_unloaded(guest, action):
     assert guest.driver() == "hv_utils"
 
 
-def test_what_was_loaded_again_keeps_the_channel(guest):
-    """udev may say only then that it was unloaded."""
+def test_module_that_was_loaded_again_keeps_the_channel(guest):
+    """udev may report the unloading only then."""
     guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
     guest.run("claim")
     assert guest.run("unloaded").returncode == 0
     assert (guest.driver(), guest.override()) == ("hv_vss", "hv_vss")
 
 
-def test_release_loads_the_driver_that_is_missing(guest):
+def test_release_loads_the_missing_driver(guest):
     guest.hyperv(driver="hv_vss", loaded=("hv_vss",))
     assert guest.run("release").returncode == 0
     assert guest.commands() == ["modprobe hv_utils"]

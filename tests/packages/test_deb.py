@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The Debian packages: built, checked, and installed beside the distribution's own daemons."""
 import functools
+import os
 import pathlib
 import re
 import subprocess
 
+import guest_system
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -20,6 +22,16 @@ def build(suite, *more):
     done = subprocess.run([HERE / "build-deb", suite, *more], check=True, stdout=subprocess.PIPE,
                           text=True)
     return pathlib.Path(done.stdout.strip())
+
+
+# By default the oldest and the newest.
+SUITES = os.environ.get("HV_VSS_SUITES", "bullseye trixie").split()
+
+
+@pytest.fixture(params=SUITES)
+def system(request, tmp_path):
+    """A fresh system of a Debian suite."""
+    return guest_system.GuestSystem(request.param, tmp_path / "system")
 
 
 @pytest.fixture(name="guest")
@@ -45,20 +57,16 @@ def newer(guest, deb, version, edit=":"):
     return f"/tmp/new-{version}.deb"
 
 
-# The unit that systemd would take: of the directories that it searches the first that has one.
+# The unit that systemd uses: the first one in its list of directories.
 FIND_UNIT = f"""
-d=$(mktemp -d)
-for g in /usr/lib/systemd/system-generators/hv-* /lib/systemd/system-generators/hv-*; do
-	[ ! -x "$g" ] || "$g" "$d" "$d/early" "$d/late"
-done
-for f in /etc/systemd/system "$d" /usr/lib/systemd/system /lib/systemd/system; do
+for f in /etc/systemd/system /etc/systemd/system.attached /usr/lib/systemd/system \
+	/lib/systemd/system; do
 	if [ -e "$f/{UNIT}" ] || [ -L "$f/{UNIT}" ]; then
 		echo "# $f"
 		cat "$f/{UNIT}"
 		break
 	fi
 done
-rm -r "$d"
 """
 
 
@@ -71,27 +79,38 @@ def serving(guest):
 
 
 def changed(guest, package):
-    """Files that are not as they were packaged; these systems have no documentation."""
+    """Files that differ from the package; these systems have no documentation."""
     lines = guest.run(f"dpkg -V {package}").stdout.splitlines()
     return [line for line in lines if not re.search("/usr/share/(doc|man)(/|$)", line)]
 
 
 def theirs_is_whole(guest):
-    """hyperv-daemons is as it was packaged, and KVP is wanted by its device."""
+    """hyperv-daemons is unchanged, and KVP is wanted by its device."""
     rules = guest.sh("cat /lib/udev/rules.d/60-hyperv-daemons.rules")
     return not changed(guest, "hyperv-daemons") and "hv-kvp-daemon.service" in rules and \
         guest.exists("/lib/systemd/system/hv-kvp-daemon.service")
 
 
 def wanted(guest):
-    """The service that udev's rules, in their order, leave wanted for the backup device."""
+    """The service that udev's rules, in their order, select for the backup device."""
     rules = guest.sh("cd /lib/udev/rules.d; for f in $(ls | sort); do cat $f; echo; done")
     result = []
     for line in rules.replace("\\\n", "").splitlines():
         match = re.search(r'KERNEL=="vmbus/hv_vss".*ENV\{SYSTEMD_WANTS\}(\+?=)"([^"]*)"', line)
         if match:
             result = (result if match.group(1) == "+=" else []) + [match.group(2)]
-    return result
+    return [name for name in result if name]
+
+
+def enabled(guest):
+    """The state of the unit that systemd reports."""
+    return guest.run(f"systemctl is-enabled {UNIT}").stdout.strip()
+
+
+def links(guest):
+    """Links that enable the unit, hide it, or are another name of it."""
+    return guest.sh("find /etc/systemd/system -type l -name 'hv-vss-daemon*' -o -type l -name "
+                    "'hypervvssd*' | sort").split()
 
 
 HYPERV = "/debs/hyperv-daemons_*.deb"
@@ -103,10 +122,13 @@ def test_ours_after_theirs_and_removed_again(guest):
     assert serving(guest) == THEIRS
     install(guest, DAEMON)
     assert serving(guest) == OURS
-    assert wanted(guest) == ["hv-vss-daemon.service"]
+    # The unit of the device wants it, if it is enabled.
+    assert wanted(guest) == []
+    assert enabled(guest) == "enabled"
     assert theirs_is_whole(guest)
     guest.sh("dpkg -r hv-vss-daemon")
     assert serving(guest) == THEIRS
+    assert wanted(guest) == [UNIT]
     assert changed(guest, "hyperv-daemons") == []
     guest.sh("dpkg -P hv-vss-daemon")
     assert serving(guest) == THEIRS
@@ -147,8 +169,8 @@ def test_theirs_removed_before_ours_and_back_again(guest):
     assert serving(guest) == THEIRS
 
 
-def test_options_are_the_admin_s(guest):
-    """Kept by an upgrade and by a removal, and gone with a purge."""
+def test_options_of_the_admin_are_kept(guest):
+    """An upgrade and a removal keep them, a purge removes them."""
     options = "/etc/default/hv-vss-daemon"
     mine = 'HV_VSS_OPTIONS="--hold=30"\n'
     install(guest, DAEMON)
@@ -157,7 +179,7 @@ def test_options_are_the_admin_s(guest):
     guest.write(options, mine)
     install(guest, newer(guest, DAEMON, "99.1"))
     assert guest.sh(f"cat {options}") == mine
-    # The package's own has changed as well: dpkg asks, and this is the answer that apt is given.
+    # The package's file has changed, too: dpkg asks, and this is the answer.
     newest = newer(guest, DAEMON, "99.2", f"echo '# more' >>.{options}")
     install(guest, f"--force-confold {newest}")
     assert guest.sh(f"cat {options}") == mine
@@ -169,10 +191,47 @@ def test_options_are_the_admin_s(guest):
     assert guest.sh(f"ls -d {options}* /etc/hv-vss 2>/dev/null || true") == ""
 
 
+def test_switched_off_and_on_as_any_other_service(guest):
+    install(guest, DAEMON)
+    assert enabled(guest) == "enabled"
+    guest.sh(f"systemctl disable {UNIT}")
+    assert (enabled(guest), links(guest)) == ("disabled", [])
+    install(guest, newer(guest, DAEMON, "99.1"))
+    assert (enabled(guest), links(guest)) == ("disabled", [])
+    guest.sh(f"systemctl enable {UNIT}")
+    assert enabled(guest) == "enabled"
+    guest.sh(f"systemctl mask {UNIT}")
+    assert enabled(guest) == "masked"
+    guest.sh(f"systemctl unmask {UNIT}")
+    assert enabled(guest) == "enabled"
+    guest.sh("dpkg -r hv-vss-daemon")
+    assert links(guest) == []
+    install(guest, DAEMON)
+    assert enabled(guest) == "enabled", "it is new"
+    guest.sh("dpkg -P hv-vss-daemon")
+    assert links(guest) == []
+    assert guest.sh("find /etc/systemd -name '*vss*' -o -name '*.attached'") == ""
+
+
+def test_theirs_is_enabled_and_disabled_independently(guest):
+    """The links of each package stay when the other one is removed."""
+    install(guest, HYPERV)
+    before = links(guest)
+    install(guest, DAEMON)
+    assert set(before) < set(links(guest))
+    guest.sh("dpkg -P hv-vss-daemon")
+    assert links(guest) == before
+    install(guest, DAEMON)
+    guest.sh("dpkg -P hyperv-daemons")
+    assert enabled(guest) == "enabled"
+    assert links(guest) == [f"/etc/systemd/system/dev-vmbus-hv_vss.device.wants/{UNIT}"]
+
+
 def test_mask_by_an_admin_stays(guest):
     link = f"/etc/systemd/system/{UNIT}"
     guest.sh(f"ln -s /dev/null {link}")
-    install(guest, DAEMON)
+    said = install(guest, DAEMON)
+    assert "the service is masked" in said and f"systemctl unmask {UNIT[:-8]}" in said
     install(guest, HYPERV)
     guest.sh("dpkg -r hyperv-daemons")
     install(guest, newer(guest, DAEMON, "99.1"))
@@ -227,13 +286,13 @@ def test_module_package_through_its_life(guest, version):
     assert "Backups go on with the kernel's own driver" in done
     assert guest.sh("dpkg-query -W -f '${Status}' hv-vss-dkms") == "install ok installed"
     assert guest.run(f"modinfo -k {guest.kernel} hv_vss").returncode != 0
-    # Nobody minds that the module is missing: hv_utils is loaded all the same.
+    # The missing module is no error: hv_utils is loaded all the same.
     guest.sh(f"modprobe -S {guest.kernel} --show-depends hv_utils")
 
     guest.sh("dpkg -P hv-vss-dkms")
     after = guest.sh("find /etc /lib/modules /usr/lib/modules /usr/src /var/lib/dkms | sort")
     left = set(after.split()) - set(before.split())
-    # The machine's signing key stays, and what depmod writes.
+    # The machine's signing key stays, and so do depmod's files.
     assert {path for path in left if "/modules." not in path and "/mok." not in path
             and path != "/var/lib/dkms/dkms_dbversion"} <= {
                 f"{base}/{guest.kernel}/updates{more}" for base in
@@ -271,7 +330,7 @@ def test_version_is_the_same_everywhere(version):
 
 
 def test_autopkgtest(guest):
-    """As the distribution would run it, with the system itself as the test bed."""
+    """As the distribution runs it, with this system as the test bed."""
     guest.sh("apt-get -qq update")
     done = guest.run("autopkgtest -B /ours/hv-vss_*.dsc /ours/*.deb -- null")
     verdicts = dict(re.findall(r"^(\S+) +(PASS|FAIL|SKIP|FLAKY)\b", done.stdout, re.M))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The archive of `make dist`: the same bytes each time, and all that it takes to build."""
+"""The archive of `make dist`: the same bytes each time, and everything that a build needs."""
 import os
 import pathlib
 import subprocess
@@ -14,7 +14,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture(name="version", scope="module")
 def version_fixture():
-    """Of the last commit, which is what the archive is of."""
+    """The version of the last commit, from which the archive is made."""
     text = subprocess.run(["git", "-c", "safe.directory=*", "show", "HEAD:dkms.conf"], cwd=TOP,
                           check=True, capture_output=True, text=True).stdout
     return text.partition('PACKAGE_VERSION="')[2].partition('"')[0]
@@ -22,7 +22,7 @@ def version_fixture():
 
 @pytest.fixture(name="archive", scope="module")
 def archive_fixture(tmp_path_factory, version):
-    """Made from a clone: it is written beside the Makefile."""
+    """Made in a clone, because it is written beside the Makefile."""
     return dist(tmp_path_factory.mktemp("dist") / "clone", version)
 
 

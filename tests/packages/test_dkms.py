@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The module through DKMS, with the dkms of each suite: what an admin does, and what goes wrong."""
+"""The module through DKMS, with the dkms of each suite: what an admin does, and failures."""
 import re
 
 import pytest
@@ -9,12 +9,12 @@ BROKEN = "\n#error this kernel is newer than the driver\n"
 
 @pytest.fixture(name="added")
 def added_fixture(system, tiny_source, version):
-    """A system that has the stand-in's source, known to dkms."""
+    """A system with the tiny module's source, known to dkms."""
     return add(system, tiny_source, version)
 
 
 def add(system, source, version):
-    """Put the source where dkms looks for it."""
+    """Install the source where dkms expects it."""
     system.copy_in(source, f"/usr/src/hv-vss-{version}")
     system.sh(f"dkms add -m hv-vss -v {version}")
     return system
@@ -27,7 +27,7 @@ def dkms(system, command, version, kernel=None):
 
 
 def modules(system):
-    """Kernels that have a hv_vss, wherever."""
+    """Kernels that have a hv_vss in any directory."""
     out = system.sh("find /lib/modules -name 'hv_vss.ko*'")
     return sorted(line.split("/")[3] for line in out.split())
 
@@ -46,13 +46,13 @@ def another_kernel(system, name, edit=""):
 
 
 def kernel_hook(system, kernel):
-    """What the package of a kernel runs when it is configured."""
+    """Run what the package of a kernel runs when it is configured."""
     return system.run("run-parts --exit-on-error --verbose "
                       f"--arg={kernel} --regex '^dkms$' /etc/kernel/postinst.d")
 
 
 def break_source(system, version):
-    """The module can't be built any more."""
+    """Make it impossible to build the module."""
     system.write(f"/usr/src/hv-vss-{version}/src/hv_vss.c", BROKEN)
 
 
@@ -99,7 +99,7 @@ def test_module_is_signed_with_the_machines_own_key(added, version):
 def test_kernel_upgrade_builds_for_the_new_kernel_and_removal_forgets_it(added, version):
     added.sh(f"dkms install -m hv-vss -v {version} -k {added.kernel}")
     new = added.kernel.replace("-amd64", "-cloud-amd64")
-    # Alone: trixie's would have the kernel as well.
+    # Only this package: trixie's depends on the kernel.
     added.sh(f"dpkg -i --force-depends /debs/linux-headers-{new}_*.deb")
     assert modules(added) == sorted([added.kernel, new])
     done = kernel_hook(added, new)
@@ -168,7 +168,7 @@ def test_module_that_does_not_build_is_reported_and_leaves_the_others(added, ver
     assert log in done.stdout
     assert "newer than the driver" in added.sh(f"cat {log}")
     assert modules(added) == [added.kernel]
-    # The dkms of bookworm has no way for a module not to fail the kernel's installation.
+    # With the dkms of bookworm a module that can't be built always fails the kernel's installation.
     assert (done.returncode == 0) == (added.suite != "bookworm"), done.stdout
     if added.suite == "trixie":
         assert "skipped for module(s) hv-vss" in done.stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Units, udev rules, manual pages: understood by those who read them, and complete."""
+"""Units, udev rules, manual pages: udev, systemd and groff accept them, and they are complete."""
 import pathlib
 import re
 import shlex
@@ -70,7 +70,8 @@ def test_manual_page_has_every_option_of_the_daemon():
     assert len(names) > 8
     page = PAGES["daemon"].read_text().replace("\\-", "-")
     assert {name for name in names if f"--{name}" not in page} == set()
-    listed = set(re.findall(r"--([a-z-]+)", page))
+    others = re.sub("^.*(systemctl|docker) .*", "", page, flags=re.M)
+    listed = set(re.findall(r"--([a-z-]+)", others))
     assert listed <= names
 
 
@@ -95,8 +96,8 @@ def test_bash_completes_the_options_that_there_are(tmp_path):
 
 
 def test_manual_page_has_every_parameter_and_attribute_of_the_module():
-    drv = (TOP / "src/hv_vss_drv.c").read_text()
-    names = set(re.findall(r"module_param(?:_cb|_named)?\((\w+)", drv))
+    params = (TOP / "src/params.c").read_text()
+    names = set(re.findall(r"module_param(?:_cb|_named)?\((\w+)", params))
     assert len(names) >= 4
     sysfs = (TOP / "src/sysfs.c").read_text()
     names |= set(re.findall(r"DEVICE_ATTR_RO\((\w+)\)", sysfs))
@@ -124,7 +125,7 @@ def test_file_of_options_names_what_there_is():
     known = set(re.findall(r'\{ "([a-z-]+)", (?:no|required)_argument', source))
     named = set(re.findall(r"--([a-z][a-z-]*)", text))
     assert len(named) > 5 and named <= known
-    # As it is, it sets nothing.
+    # Unchanged, it sets nothing.
     assert [line for line in text.splitlines() if line and not line.startswith("#")] == []
     assert f"\n#{OPTIONS}=" in text
 
@@ -147,9 +148,9 @@ def test_make_install_and_uninstall(tmp_path, version):
     assert "Installed." in done
     assert guest.sh(f"modinfo -k {guest.kernel} -F version hv_vss").strip() == version
     assert version in guest.sh("hv-vss-daemon --version")
-    # Before the unit of the distribution, and not in its place.
+    # It precedes the unit of the distribution, and does not replace it.
     assert guest.exists("/etc/systemd/system/hv-vss-daemon.service")
-    # What is written there stays, whether it is installed again or removed.
+    # Installing again or removing keeps an admin's changes.
     assert OPTIONS in guest.sh("cat /etc/default/hv-vss-daemon")
     guest.sh("echo mine >/etc/default/hv-vss-daemon")
     assert "Installed." in guest.sh("cd /root/hv-vss && make -s install"), "again"
@@ -160,5 +161,5 @@ def test_make_install_and_uninstall(tmp_path, version):
     after = guest.sh(f"find {where} ! -name 'modules.*' | sort")
     left = {path for path in set(after.split()) - set(before.split())
             if not re.search("/mok[.]|/updates(/dkms)?$", path)}
-    # Directories that packages have as well, and that may have been there.
+    # Directories that packages may have, too.
     assert {path for path in left if not guest.run(f"[ -d {path} ]").returncode == 0} == set()

@@ -2,8 +2,8 @@
 """The packages in whole systems: Debian, booted on the emulated host, with apt.
 
 One guest of a suite goes through the life of an installation, one scenario after the other; each
-ends with a backup and a look at the whole system. HV_VSS_INSTALLED names the suites, "trixie" if it
-is not set. What came of it is in PACKAGES.md; what a purge leaves on the disk, in test_deb.py.
+ends with a backup and a check of the whole system. HV_VSS_INSTALLED names the suites, by default
+"trixie". PACKAGES.md has the results. test_deb.py tests what a purge leaves on the disk.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def system_fixture(whole_system):
 
 def test_fresh_install_on_the_running_system(system):
     assert system.guest.driver() == "hv_utils"
-    # The module's package comes along: it is recommended.
+    # The module's package is installed, too, because it is recommended.
     system.guest.apt("install", f"hv-vss-daemon={OLD}", f"hv-vss-dkms={OLD}")
     system.backs_up(OURS, "hv_vss")
 
@@ -62,13 +62,13 @@ def test_theirs_installed_beside_ours(system):
 
 def test_upgrade_of_theirs(system):
     system.guest.apt("install", f"hyperv-daemons={THEIRS_NEW}")
-    # Without us it is the same: their package stops it and restarts only what runs.
+    # Without us it is the same: their package stops it, and restarts only running services.
     system.guest.sh(f"systemctl start {KVP}")
     system.backs_up(OURS, "hv_vss")
 
 
 def test_restart_in_the_middle_of_a_freeze(system):
-    """As the package's upgrade does it; it waits for the thaw, and the backup is good."""
+    """As the package's upgrade does it: it waits for the thaw, and the backup is good."""
     guest = system.guest
     pid = guest.sh("systemctl show -p MainPID --value hv-vss-daemon")
     assert guest.host.ask("freeze")["status"] == host.OK
@@ -83,7 +83,7 @@ def test_restart_in_the_middle_of_a_freeze(system):
 
 
 def test_upgrade_of_the_daemon_while_backups_are_made(system):
-    """Each backup completes, or is reported as failed; the package's files are written between."""
+    """Each backup completes or is reported as failed, while the package's files are written."""
     guest = system.guest
     upgrade = guest.start_apt("install", f"hv-vss-daemon={NEW}")
     tally = {"good": 0, "refused": 0, "broken": 0}
@@ -101,13 +101,13 @@ def test_upgrade_of_the_daemon_while_backups_are_made(system):
     assert result.status == 0, result.out + result.err
     print(f"{guest.suite}: backups while the daemon was upgraded: {tally}")
     assert tally["good"] > 0 and tally["broken"] == 0
-    # The module of one version with the daemon of another.
+    # The module of one version with the daemon of another one.
     assert system.packaged("hv-vss-dkms") == OLD and system.packaged("hv-vss-daemon") == NEW
     system.backs_up(OURS, "hv_vss")
 
 
 def test_upgrade_of_the_module_and_the_daemon_back(system):
-    """What is loaded goes on serving; then the other mixture of versions, after a reboot."""
+    """The loaded module continues to serve; after a reboot, the other mixture of versions."""
     guest = system.guest
     guest.apt("install", f"hv-vss-dkms={NEW}")
     guest.apt("install", "--allow-downgrades", f"hv-vss-daemon={OLD}")
@@ -126,7 +126,8 @@ def test_host_switches_the_service_off_and_on(system):
 
 
 def test_module_that_does_not_build(system):
-    """apt succeeds, what is loaded serves on; without it, as after a reboot, hv_utils does."""
+    """apt succeeds, and the loaded module continues to serve. Without it, as after a reboot, hv_utils
+    serves."""
     guest = system.guest
     said = guest.apt("install", f"hv-vss-dkms={BROKEN}", f"hv-vss-daemon={NEW}")
     assert "kernel's own driver" in said
@@ -157,10 +158,10 @@ def test_everything_purged_and_theirs_goes_on(system):
 
 
 def test_nothing_is_left(system):
-    """Nobody answers: the host is told so, and the next installation serves again."""
+    """No daemon answers: the host is told so, and the next installation serves again."""
     guest = system.guest
     guest.apt("purge", "hyperv-daemons")
-    # Which leaves them running.
+    # This leaves them running.
     guest.sh(f"systemctl stop hv-vss-daemon.service {KVP}")
     assert system.left() == set()
     assert guest.run_sh("systemctl cat hv-vss-daemon.service").status != 0
@@ -174,11 +175,11 @@ def test_nothing_is_left(system):
 def test_theirs_first_and_then_ours(system):
     guest = system.guest
     guest.apt("purge", "hv-vss-daemon")
-    # What udev remembers of our rule, the systemd of bullseye would not start for theirs.
+    # If udev remembered our rule, the systemd of bullseye would not start theirs.
     assert "SYSTEMD_WANTS" not in guest.sh("udevadm info --query=property /dev/vmbus/hv_vss")
     guest.apt("install", f"hyperv-daemons={system.theirs()}")
     if guest.suite == "bullseye":
-        # Which left that of theirs; without us it is the same.
+        # Bullseye's package does not start KVP here; without us it is the same.
         guest.sh(f"systemctl start {KVP}")
     system.backs_up(THEIRS, "hv_utils")
     guest.apt("install", f"hv-vss-daemon={NEW}", f"hv-vss-dkms={NEW}")

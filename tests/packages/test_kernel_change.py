@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A whole system gets a second kernel, changes to it and back, and is rid of it again.
+"""A whole system gets a second kernel, changes to it and back, and removes it again.
 
-For the suites of HV_VSS_INSTALLED, and only if that is set: it takes three boots. What came of it is
-in PACKAGES.md.
+For the suites of HV_VSS_INSTALLED, and only if that is set: it takes three boots. PACKAGES.md has the
+results.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from second_kernel import second_kernel
 
 
 class TwoKernels(installed.System):
-    """The kernel that it is installed with, and the one it gets."""
+    """The kernel that the system is installed with, and the second one."""
 
     def __init__(self, suite, directory, version) -> None:
         another = second_kernel(suite)
@@ -43,7 +43,7 @@ class TwoKernels(installed.System):
         return {match.group(1) for match in found}
 
     def runs(self, kernel) -> None:
-        """It has booted this kernel, and has loaded the module that dkms built for it."""
+        """It has booted this kernel, and loaded the module that dkms built for it."""
         assert self.guest.sh("uname -r").strip() == kernel.release
         # systemd may have booted before udev has loaded all drivers.
         self.guest.wait_serving()
@@ -57,7 +57,7 @@ class TwoKernels(installed.System):
     pytest.param(suite, marks=pytest.mark.xdist_group(f"kernels-{suite}"))
     for suite in installed.SUITES])
 def life(request, tmp_path_factory, version):
-    """One system for all of this file, and for no other."""
+    """One system for this file only."""
     yield from installed.life(
         TwoKernels(request.param, tmp_path_factory.mktemp("kernels"), version))
 
@@ -69,7 +69,7 @@ def system_fixture(whole_system):
 
 
 def test_fresh_install_with_one_kernel(system):
-    # linux-base: what the second kernel's package needs, and leaves.
+    # linux-base: the second kernel's package needs it, and leaves it.
     system.guest.apt("install", f"hv-vss-daemon={NEW}", f"hv-vss-dkms={NEW}", "linux-base",
                      f"hyperv-daemons={system.theirs()}")
     assert system.built_for() == {system.first.release}
@@ -78,7 +78,7 @@ def test_fresh_install_with_one_kernel(system):
 
 
 def test_second_kernel_installed(system):
-    """The module is built for it; what runs is not touched."""
+    """The module is built for it; the running system is not changed."""
     system.before = system.files()
     system.guest.apt("install", *system.packages)
     assert system.built_for() == {system.first.release, system.second.release}
@@ -99,11 +99,11 @@ def test_kernel_downgrade_and_reboot(system):
 
 
 def test_second_kernel_purged(system):
-    """And with it all that was built for it."""
+    """This also removes the module that was built for it."""
     system.guest.apt("purge", *system.packages)
     assert system.built_for() == {system.first.release}
     assert system.files() ^ system.before == set()
-    # The compiled module that our package has in place of its sources is not of the purged ones.
+    # The compiled module that our package has instead of its sources stays.
     assert system.guest.sh(f"find / -xdev -path '*hv[-_]vss*{system.second.release}*' "
                            "! -path '/usr/src/hv-vss-*' "
                            f"-o -path '*{system.second.release}*hv[-_]vss*'") == ""

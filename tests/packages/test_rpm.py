@@ -37,7 +37,7 @@ def test_rpmlint_has_nothing_more_to_say(packages):
 
 @pytest.fixture(name="newer", scope="module")
 def newer_fixture(tmp_path_factory):
-    """The packages of another version, whose file of options has changed as well."""
+    """The packages of another version, with another file of options."""
     def edit(text):
         text = re.sub(r"^(Version: +).*", r"\g<1>99.0.0", text, flags=re.M)
         return re.sub("^%setup -q$", r"\g<0>\necho '# more' >>systemd/hv-vss-daemon.default", text,
@@ -61,8 +61,8 @@ def guest_fixture(packages, newer, tmp_path):
     return guest
 
 
-def test_options_are_the_admin_s(guest, version):
-    """Kept by an upgrade; a removal puts them aside."""
+def test_options_of_the_admin_are_kept(guest, version):
+    """An upgrade keeps them; a removal renames them."""
     options = "/etc/sysconfig/hv-vss-daemon"
     old, new = (f"/rpms/hv-vss-daemon-{number}-1.x86_64.rpm" for number in (version, "99.0.0"))
     guest.sh(f"{RPM} -i {old}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The RPM packages' scriptlets, in a whole system that is booted: Debian, but with rpm, and with a
-daemon of the name and the ways that EL's has.
+"""The RPM packages' scriptlets, in a whole booted system: Debian, but with rpm, and with a daemon that
+has the name and the unit of EL's.
 
-For the suites of HV_VSS_INSTALLED, and only if that is set. What came of it is in PACKAGES.md.
+For the suites of HV_VSS_INSTALLED, and only if that is set. PACKAGES.md has the results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hvtest.agent import until
 from repository import NEW, OLD
 from rpms import build
 
-# Of EL's package hypervvssd, as far as ours have to do with it.
+# The parts of EL's package hypervvssd that matter for ours.
 THEIRS = "/usr/sbin/hypervvssd"
 UNIT = f"""[Unit]
 ConditionVirtualization=microsoft
@@ -35,7 +35,7 @@ RPM = "rpm --nodeps"
 
 
 def packages(suite: str, version: str, work: Path) -> dict[str, Path]:
-    """Those of two versions, their module compiled before as in repository.py."""
+    """The packages of two versions; the module is compiled before, as in repository.py."""
     compiled, _ = repository.compile_module(suite, version, work / "module")
     source = work / "src"
     shutil.copytree(repository.TOP / "src", source, ignore=shutil.ignore_patterns(".*", "*.o"))
@@ -60,7 +60,7 @@ cp -r {source} "$into"
 
 
 class RpmSystem(installed.System):
-    """With the packages in /rpms, and EL's daemon."""
+    """A system with the packages in /rpms, and EL's daemon."""
 
     def __init__(self, suite: str, directory: Path, version: str) -> None:
         super().__init__(suite, directory, version)
@@ -93,18 +93,18 @@ class RpmSystem(installed.System):
         self.broken = None
 
     def rpm(self, what: str, *names: str) -> str:
-        """What rpm says; it must succeed, and none of the scriptlets may fail."""
+        """Run rpm; it must succeed, and no scriptlet may fail. Returns its output."""
         said = self.guest.sh(f"{RPM} {what} {' '.join(names)}", 420)
         assert "scriptlet failed" not in said, said
         return said
 
     def file(self, package: str, version: str) -> str:
-        """Of a package, in the guest."""
+        """The file of a package, in the guest."""
         return next(f"/rpms/{name}" for name in self.packages
                     if name.startswith(f"{package}-{version}-"))
 
     def while_frozen(self, command: str) -> str:
-        """Start it in the midst of a backup, which must become a good one."""
+        """Start it during a backup, which must be good."""
         guest = self.guest
         assert guest.host.ask("freeze", timeout=120)["status"] == host.OK
         running = guest.start_sh(command)
@@ -123,7 +123,7 @@ class RpmSystem(installed.System):
     pytest.param(suite, marks=pytest.mark.xdist_group(f"rpm-{suite}"))
     for suite in installed.SUITES if suite != "bullseye"])
 def life(request, tmp_path_factory, version):
-    """One system for all of this file, and for no other."""
+    """One system for this file only."""
     yield from installed.life(RpmSystem(request.param, tmp_path_factory.mktemp("rpm"), version))
 
 
@@ -138,10 +138,26 @@ def test_theirs_alone(system):
 
 
 def test_daemon_installed_while_theirs_has_frozen(system):
-    """Theirs, stopped then, would leave everything frozen."""
+    """If theirs were stopped at that time, everything would stay frozen."""
     system.while_frozen(f"{RPM} -i {system.file('hv-vss-daemon', OLD)}")
     until(lambda: system.guest.daemon() == OURS, 30, "ours has taken over", interval=0.5)
-    assert system.guest.sh("systemctl is-active hypervvssd || true").strip() == "inactive"
+    system.backs_up(OURS, "hv_utils")
+    assert system.guest.sh("pidof hypervvssd || true") == ""
+    # While ours is enabled, this is a name of ours.
+    assert "Id=hv-vss-daemon.service" in system.guest.sh("systemctl show -p Id hypervvssd")
+    assert system.guest.sh("systemctl is-active hypervvssd").strip() == "active"
+
+
+def test_switched_off_and_on(system):
+    """It stays off, and theirs does not start instead."""
+    guest = system.guest
+    guest.sh("systemctl disable --now hv-vss-daemon")
+    guest.offer_again()
+    guest.run_sh("systemctl start hypervvssd")
+    guest.agent.run("sleep", "5")
+    assert guest.host.ask("hot_backup")["status"] == host.FAIL
+    assert guest.sh("pidof hypervvssd || true") == ""
+    guest.sh("systemctl enable --now hv-vss-daemon")
     system.backs_up(OURS, "hv_utils")
 
 
@@ -151,7 +167,7 @@ def test_module_installed_on_the_running_system(system):
 
 
 def test_upgrade_while_frozen(system):
-    """The daemon is restarted after the thaw; the module that is loaded goes on serving."""
+    """The daemon is restarted after the thaw; the loaded module continues to serve."""
     guest = system.guest
     pid = guest.sh("systemctl show -p MainPID --value hv-vss-daemon")
     system.while_frozen(f"{RPM} -U {system.file('hv-vss-daemon', NEW)}")

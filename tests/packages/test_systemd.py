@@ -2,7 +2,7 @@
 """Under the real systemd of a booted system: the unit is killed, stopped and restarted while
 everything is frozen; the journal; and what hooks can do within the unit's limits.
 
-The system is the one of test_installed.py, or one that is booted for this.
+The system is that of test_installed.py, or one that is booted for this.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ UNIT = "hv-vss-daemon.service"
 OPTIONS = "/etc/default/hv-vss-daemon"
 HOOKS = "/etc/hv-vss/hooks.d"
 PLACES = ["/root", "/data/ext4"]
-# Seconds until everything accepts writes again: the module's promise; and without it, where
-# systemd first has to start a program.
+# Seconds until everything accepts writes again: with the module; and without it, where systemd first
+# has to start a program.
 LIMIT = {"hv_vss": 1.0, "hv_utils": 5.0}
 HOLD = 5
 CALLS = "/run/hook-calls"
@@ -42,12 +42,12 @@ def system_fixture(whole_system):
 
 
 def main_pid(guest) -> str:
-    """Of the unit; "0" if it doesn't run."""
+    """The main process of the unit; "0" if it doesn't run."""
     return guest.sh(f"systemctl show -p MainPID --value {UNIT}").strip()
 
 
 def freeze(guest) -> list[Command]:
-    """Freeze; returns writes that can be done only when that is over."""
+    """Freeze; returns writes that block until the thaw."""
     assert guest.host.ask("freeze", timeout=120)["status"] == host.OK
     guest.frozen(PLACES)
     return [guest.write_to(place) for place in PLACES]
@@ -61,7 +61,7 @@ def written(writes: list[Command], timeout: float = 60) -> float:
 
 
 def tell(system, what: str, seconds: float, since: str, thaw: str) -> None:
-    """For the run's log: a row of a table."""
+    """Log a row of a table."""
     answer = "success" if thaw == host.OK else "failure"
     print(f"{system.guest.suite} | {what} | {seconds:.2f} s after {since} | {answer}", flush=True)
 
@@ -83,7 +83,7 @@ def test_killed_while_frozen(system, driver, whom):
     put_hook(guest, "note", NOTE)
     pid = main_pid(guest)
     writes = freeze(guest)
-    # As it is called in bullseye.
+    # Its name in bullseye.
     killed = guest.run_sh(f"systemctl kill --kill-who={whom} --signal=KILL {UNIT}")
     assert killed.status == 0, killed
     seconds = max(written(writes) - killed.end, 0)
@@ -92,7 +92,7 @@ def test_killed_while_frozen(system, driver, whom):
     assert seconds < LIMIT[driver]
     assert thaw != host.OK
     until(lambda: main_pid(guest) not in ("0", pid), 30, "the unit is back", interval=0.2)
-    # Who calls it is killed as well: if that is in the midst of a call, it is called again.
+    # The process that calls it is killed, too; an interrupted call is repeated.
     until(lambda: guest.sh(f"cat {CALLS}").splitlines() in (
         ["freeze ", "thaw failed"], ["freeze ", "thaw failed", "thaw failed"]), 30,
           "the hook is called with thaw", interval=0.2)
@@ -103,7 +103,7 @@ def test_killed_while_frozen(system, driver, whom):
 
 
 @pytest.mark.parametrize("verb", ["stop", "restart", "try-restart"])
-def test_told_to_end_while_frozen(system, verb):
+def test_stopped_while_frozen(system, verb):
     """The backup is finished first, and is good."""
     guest = system.guest
     put_hook(guest, "note", NOTE)
@@ -123,14 +123,26 @@ def test_told_to_end_while_frozen(system, verb):
     state = guest.sh(f"systemctl show -p ActiveState,Result --value {UNIT}").split()
     if verb == "stop":
         assert sorted(state) == ["inactive", "success"] and main_pid(guest) == "0"
+        # The notes outlive the service.
+        assert "backups, the latest first:" in guest.run_sh(f"{OURS} --status").out
         guest.sh(f"systemctl start {UNIT}")
     else:
         assert sorted(state) == ["active", "success"] and main_pid(guest) not in ("0", pid)
     system.backs_up(OURS, "hv_vss")
 
 
+def test_daemon_that_ends_often_is_restarted(system):
+    """More often than systemd allows by default (five times in ten seconds)."""
+    guest = system.guest
+    for _ in range(7):
+        pid = main_pid(guest)
+        guest.sh(f"systemctl kill --signal=KILL {UNIT}")
+        until(lambda: main_pid(guest) not in ("0", pid), 30, "the unit is back", interval=0.1)
+    system.backs_up(OURS, "hv_vss")
+
+
 def test_restarted_while_frozen_and_the_host_never_thaws(system):
-    """The limit that the file of options sets ends the freeze, and with it the waiting."""
+    """The limit in the file of options ends the freeze, and so the restart."""
     guest = system.guest
     guest.sh(f"cp {OPTIONS} /run/options; echo 'HV_VSS_OPTIONS=\"--hold={HOLD}\"' >{OPTIONS}; "
              f"systemctl restart {UNIT}")
@@ -142,7 +154,7 @@ def test_restarted_while_frozen_and_the_host_never_thaws(system):
     assert command.wait(30).status == 0
     thaw = guest.host.ask("thaw", timeout=60)["status"]
     tell(system, f"systemctl restart, no THAW, --hold={HOLD}", seconds, "FREEZE was sent", thaw)
-    # That of the freeze itself comes on top.
+    # The time of the freeze itself is added.
     assert HOLD <= seconds < HOLD + 10
     assert thaw != host.OK
     system.logged(*(rf"hv-vss-daemon\[\d+\]: {text}" for text in (
@@ -150,6 +162,45 @@ def test_restarted_while_frozen_and_the_host_never_thaws(system):
         "the freeze was broken: a backup made of it is not good",
         "backup BROKEN: thawing: frozen for as long as is allowed; ")))
     guest.sh(f"cp /run/options {OPTIONS}; systemctl restart {UNIT}")
+    system.backs_up(OURS, "hv_vss")
+
+
+def test_switched_off_and_on(system):
+    """It stays off, also when the host offers the service again."""
+    guest = system.guest
+    guest.sh(f"systemctl disable --now {UNIT}")
+    assert guest.run_sh(f"systemctl is-enabled {UNIT}").out.strip() == "disabled"
+    guest.offer_again()
+    guest.agent.run("sleep", "5")
+    assert main_pid(guest) == "0"
+    assert guest.host.ask("hot_backup")["status"] == host.FAIL
+    guest.sh(f"systemctl enable {UNIT}")
+    guest.offer_again()
+    system.backs_up(OURS, "hv_vss")
+    # The name on EL.
+    assert f"Id={UNIT}" in guest.sh("systemctl show -p Id hypervvssd.service")
+    assert OURS in guest.sh(f"systemctl cat {UNIT}")
+
+
+HOLDER = "$SIG{TERM} = 'IGNORE'; open(F, '+<', '/dev/vmbus/hv_vss') or die; " \
+    "sleep 1 until -e '/run/let-go'"
+
+
+def test_channel_moves_after_the_unit_has_ended(system):
+    """A daemon holds the old device for longer than hv-vss-bind.service waits."""
+    guest = system.guest
+    guest.sh(f"systemctl stop {UNIT}; {BIND} release")
+    holder = guest.start_sh(f'exec perl -e "{HOLDER}"'.replace("$", "\\$"))
+    until(lambda: "hv_vss" in guest.sh("ls -l /proc/[0-9]*/fd 2>/dev/null | grep vmbus || true"),
+          20, "it has the device", interval=0.2)
+    asked = guest.run_sh("systemctl start hv-vss-bind.service")
+    assert asked.status == 1 and not holder.over, asked
+    assert guest.driver() != "hv_vss"
+    guest.sh("touch /run/let-go")
+    assert holder.wait(30).status == 0
+    until(lambda: guest.driver() == "hv_vss", 20, "the channel has followed", interval=0.2)
+    guest.sh(f"rm /run/let-go; systemctl reset-failed hv-vss-bind.service; systemctl start {UNIT}")
+    system.logged(r"systemd\[1\]: Failed to start hv-vss-bind\.service")
     system.backs_up(OURS, "hv_vss")
 
 
@@ -188,14 +239,14 @@ def test_journal_finds_backups_by_their_fields(system):
     assert failed["MESSAGE_ID"] == "80c5540794ad47d89d8272bcf1adc721"
     assert (failed["PRIORITY"], failed["HV_VSS_FREEZE_ANSWER"]) == ("3", "failure")
     assert int(failed["HV_VSS_BACKUP"]) > int(number)
-    # What the hook's process said belongs to the same unit.
+    # The output of the hook's process belongs to the same unit.
     assert any("hook refuses: freeze: exit status 3" in entry["MESSAGE"]
                for entry in entries(guest, f"-u {UNIT} -p err"))
     guest.sh(f"rm {HOOKS}/refuses")
     system.logged(*(rf"hv-vss-daemon\[\d+\]: {text}" for text in (
         "hook refuses: freeze: exit status 3", "hook refuses: thaw: exit status 3",
-        "hook .*/refuses: whatever it has stopped may still stand",
-        "not frozen: the hooks have not succeeded",
+        'hook .*/refuses: "thaw" failed; its application may still be stopped',
+        "not frozen: the hooks have failed",
         "backup FAILED: ")))
     system.backs_up(OURS, "hv_vss")
 
@@ -225,7 +276,7 @@ perl -MSocket -e 'socket(S, PF_INET, SOCK_STREAM, 0) && listen(S, 1) or die'
 perl -MSocket -e 'socket(my $s, PF_INET6, SOCK_DGRAM, 0) or die'
 perl -MPOSIX -e 'fork or exec("true"); wait; exit $?'
 """
-# Each hook's line of its own, however quoted; who can't be told by a status tells by a line.
+# Runs each of these lines in a shell of its own, whatever quotes it has, and prints whether it worked.
 USUAL_HOOK = """#!/bin/sh
 [ "$1" = freeze ] || exit 0
 while read -r line; do
@@ -238,8 +289,8 @@ LINES
 
 
 def add_postgres(guest) -> None:
-    """The user and the group; and what an installer leaves, and PAM misses."""
-    # A number that nobody has: bullseye's systemd takes 999.
+    """Add the user and the group, and a file that an installer creates and PAM needs."""
+    # An unused number: bullseye's systemd uses 999.
     guest.sh("touch /etc/default/locale; id postgres >/dev/null 2>&1 || { "
              "echo 'postgres:x:5432:' >>/etc/group; "
              "echo 'postgres:x:5432:5432::/:/bin/sh' >>/etc/passwd; "
@@ -280,8 +331,8 @@ done
 
 
 def test_ready_made_hooks_for_databases(system):
-    """As shipped, with stand-ins for the clients and servers; the real ones are in
-    tests/system/test_hooks_databases.py, without the unit."""
+    """As shipped, with simulated clients and servers. tests/system/test_hooks_databases.py has the real
+    ones, without the unit."""
     guest = system.guest
     add_postgres(guest)
     guest.sh("install -d -o postgres /run/postgresql; rm -f /run/mariadb.said; "
@@ -298,7 +349,7 @@ def test_ready_made_hooks_for_databases(system):
     asked = servers[0].out.splitlines()
     assert len(asked) == 2 and asked[1] == "postgres: CHECKPOINT", asked
     assert "pg_settings" in asked[0]
-    # The lock is held by a client that the hook has left in the background.
+    # A client that the hook has left in the background holds the lock.
     assert guest.run_sh("kill -0 $(cat /run/hv-vss/hook-mysql/client)").status == 0
     assert "FLUSH TABLES WITH READ LOCK" in guest.sh("tail -n 1 /run/mariadb.said")
     assert guest.host.ask("thaw")["status"] == host.OK
@@ -311,3 +362,22 @@ def test_ready_made_hooks_for_databases(system):
     guest.sh(f"rm -f {HOOKS}/mysql {HOOKS}/postgresql /usr/local/bin/psql "
              "/usr/local/bin/mariadb /usr/local/bin/mariadbd; rm -rf /run/postgresql")
     system.backs_up(OURS, "hv_vss")
+
+
+def test_the_unit_can_enter_other_mount_namespaces(system):
+    """Also if all its processes are in a chroot: file systems outside of that are frozen, too."""
+    guest = system.guest
+    guest.sh("""truncate -s 16M /root/hidden.img; mkfs.ext4 -q -F /root/hidden.img
+        mkdir -p /run/hidden /run/jail; rm -f /run/jail.pid
+        setsid unshare --mount sh -ec 'mount -o loop /root/hidden.img /run/hidden
+            mount --bind / /run/jail; echo $$ >/run/jail.pid
+            exec chroot /run/jail sleep 1000' >/dev/null 2>&1 </dev/null &
+        for _ in $(seq 300); do test -s /run/jail.pid && break; sleep 0.1; done
+        test -s /run/jail.pid""")
+    try:
+        system.backs_up(OURS, "hv_vss")
+        good = entries(guest, "HV_VSS_EVENT=backup")[-1]
+    finally:
+        guest.sh("kill $(cat /run/jail.pid); rm -f /root/hidden.img /run/jail.pid")
+    assert good["HV_VSS_RESULT"] == "ok"
+    assert "/run/hidden" in good["HV_VSS_MOUNT"], good

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an admin sees where the module can't be built, and that backups go on all the same: a whole
-system that lacks the headers of its kernel, the compiler, or a source that compiles.
+"""What an admin sees if the module can't be built, and that backups work all the same: a whole system
+without the headers of its kernel, without a compiler, or with a source that does not compile.
 
-For the suites of HV_VSS_INSTALLED, and only if that is set. What came of it is in PACKAGES.md;
-`-rP` shows what apt and the daemon said.
+For the suites of HV_VSS_INSTALLED, and only if that is set. PACKAGES.md has the results; `-rP` shows
+what apt and the daemon printed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PACKAGES = f"hv-vss-daemon={NEW}", f"hv-vss-dkms={NEW}"
     pytest.param(suite, marks=pytest.mark.xdist_group(f"without-{suite}"))
     for suite in installed.SUITES])
 def life(request, tmp_path_factory, version):
-    """One system for all of this file, and for no other."""
+    """One system for this file only."""
     yield from installed.life(
         installed.System(request.param, tmp_path_factory.mktemp("without"), version))
 
@@ -33,7 +33,7 @@ def system_fixture(whole_system):
 
 
 def serves_without(system, said: str) -> None:
-    """apt has said what it means, and so does the daemon, which works."""
+    """apt has printed the consequences, and so does the daemon, which works."""
     assert "there is no module for the running kernel" in said
     assert "Backups go on with the kernel's own driver" in said
     assert system.guest.sh("dpkg --audit") == ""
@@ -44,7 +44,7 @@ def serves_without(system, said: str) -> None:
 
 
 def mended(system) -> None:
-    """With what the message says is to be done once the reason is gone; then it is taken away."""
+    """After the cause is gone, run what the message says; then remove the module again."""
     system.guest.sh("dpkg-reconfigure hv-vss-dkms", timeout=420)
     system.backs_up(OURS, "hv_vss")
     system.guest.apt("purge", "hv-vss-dkms")

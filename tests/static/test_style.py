@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The source tree itself: coding style, analysers, rules of the house."""
+"""The source tree itself: coding style, analysers, rules of this project."""
 import functools
 import pathlib
 import re
@@ -25,15 +25,16 @@ def c_files(*dirs: str) -> list[str]:
 
 
 def run(cmd: list[str]) -> None:
-    """Run a checker; what it prints is the failure message."""
+    """Run a checker; its output is the failure message."""
     done = subprocess.run(cmd, cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(cmd[:4])} ...\n{done.stdout}{done.stderr}"
 
 
-# Left out: what holds for the kernel alone (its types and macros; volatile sig_atomic_t is what
-# signal handlers need), and QEMU's own API, which is CamelCase.
+# Left out: what new code should not call, but compat.h does for old kernels; what holds for the
+# kernel alone (its types and macros; volatile sig_atomic_t is what signal handlers need), and QEMU's
+# own API, which is CamelCase.
 CHECKPATCH_IGNORE = {
-    "src/": "",
+    "src/": "DEPRECATED_API",
     "include/": "",
     "daemon/": "PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO",
     "tests/": "PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,"
@@ -104,3 +105,28 @@ def test_every_copy_of_the_version_agrees():
                              capture_output=True, text=True).stdout.strip()
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
     assert f"## {version}" in (TOP / "CHANGELOG.md").read_text()
+
+
+def test_editors_are_told_the_same_style():
+    """.editorconfig and .clang-format, and the width that checkpatch is given here."""
+    width = re.search(r"--max-line-length=(\d+)", pathlib.Path(__file__).read_text())[1]
+    editor = (TOP / ".editorconfig").read_text()
+    c_part = editor.split("Kbuild}]")[1].split("\n[")[0]
+    assert f"max_line_length = {width}" in c_part and "indent_style = tab" in c_part
+    formatter = (TOP / ".clang-format").read_text()
+    assert f"ColumnLimit: {width}\n" in formatter and "UseTab: Always" in formatter
+    assert re.findall(r"^(?:TabWidth|IndentWidth): (\d+)$", formatter, re.M) == ["8", "8"]
+
+
+def test_files_are_as_editorconfig_says():
+    """It holds for all that people edit; recorded input of tests may be anything."""
+    bad = []
+    for name in tracked():
+        if name.startswith("tests/unit/tables/") or name.endswith((".png", ".svg", ".bin", ".patch")):
+            continue
+        text = (TOP / name).read_bytes()
+        if b"\0" in text or "corpus" in name:
+            continue
+        if text and not text.endswith(b"\n") or re.search(rb"[ \t]\r?$", text, re.M):
+            bad.append(name)
+    assert not bad

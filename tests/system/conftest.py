@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fixtures for tests in booted guests.
 
-Booting costs seconds, so tests share guests; each test ends with a look at the guest's health, and
-must leave it as it found it. A guest that was left broken is not used for the next test.
+Booting takes seconds, so tests share guests. Each test ends with a check of the guest's health, and
+must leave the guest as it was. A guest that a test left broken is not used for the next test.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import pytest
 
 from hvtest import disks, faults, images, kernels
 from hvtest.guest import Guest, report_to
+from hvtest.site import Site
 from hvtest.stack import OURS, STOCK, Stack
 
 
-@pytest.hookimpl(tryfirst=True)     # before xdist looks at the marks
+@pytest.hookimpl(tryfirst=True)     # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a guest run on one worker."""
     for item in items:
@@ -30,8 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(name))
 
 
-# Needs what only this kernel has, and that takes twenty minutes to build.
-collect_ignore = [] if "kasan" in kernels.chosen() else ["test_failslab.py"]
+# The reference, for the tables: nothing of ours is tried there, and each hang of the stock stack
+# costs a boot. Named on the command line, as tests/fault-table and tests/construction-table do, they
+# run all the same.
+collect_ignore = ["test_constructions_stock.py", "test_faults_stock.py"]
+# Needs features that only this kernel has; building it takes twenty minutes.
+if "kasan" not in kernels.chosen():
+    collect_ignore.append("test_failslab.py")
 
 FAILED = pytest.StashKey[bool]()
 # Where each file system of a guest with disks.new_set() is.
@@ -39,7 +45,7 @@ ALL = ["/root", *(f"/data/{fs}" for fs in images.FILE_SYSTEMS)]
 
 
 class Machines:
-    """Boots guests with fresh disks, and sees that they end."""
+    """Boots guests with fresh disks, and stops them."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -56,7 +62,7 @@ class Machines:
         return guest
 
     def stop(self, *guests: Guest) -> None:
-        """Stop these, or all of them. Their disks go, too: those of all guests of a run would be
+        """Stop these, or all of them. Removes their disks, too: those of all guests of a run would be
         tens of gigabytes."""
         for guest in guests or tuple(self._running):
             place = self._running.pop(guest)
@@ -79,11 +85,11 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
 
 
 class Shared:
-    """A guest that serves backups, for test after test; booted anew if one leaves it broken."""
+    """A guest that serves backups for one test after another; booted again if one leaves it broken."""
 
     def __init__(self, machines: Machines, machine: str) -> None:
         self._machines = machines
-        self.suite, cpus, self._daemon = machine.split("-")
+        self.suite, cpus, self._daemon = kernels.shape(machine)
         self._smp = int(cpus.removesuffix("cpu"))
         self._stack: Stack | None = None
 
@@ -102,12 +108,24 @@ class Shared:
 
 
 @pytest.fixture(scope="module")
-def shared(machine: str, machines: Machines) -> Shared:
-    return Shared(machines, machine)
+def shared(machine: str, machines: Machines) -> Iterator[Shared]:
+    """Its guest ends before that of the next machine begins: writers would go on in it."""
+    shared = Shared(machines, machine)
+    yield shared
+    shared.drop()
+
+
+@pytest.fixture(scope="module")
+def site(machine: str, machines: Machines, tmp_path_factory: pytest.TempPathFactory
+         ) -> Iterator[Site]:
+    """A guest with spare disks and our stack."""
+    site = Site(machines, tmp_path_factory.mktemp("spare"), machine, OURS)
+    yield site
+    site.drop()
 
 
 class Rigs:
-    """A guest under load, for fault after fault; booted anew if one leaves it broken."""
+    """A guest under load for one fault after another; booted again if one leaves it broken."""
 
     def __init__(self, machines: Machines, suite: str, pairing: tuple[str, str]) -> None:
         self._machines = machines
@@ -121,7 +139,7 @@ class Rigs:
             self._rig.set_up()
             self._rig.start_writers()
             if self._pairing[0] == STOCK:
-                # It does not keep to the time.
+                # How long it takes varies.
                 self._rig.host.expect_error(kind="missing")
                 self._rig.host.expect_error(kind="late")
         return self._rig
@@ -132,7 +150,7 @@ class Rigs:
             self._machines.stop(rig.guest)
 
     def borrow(self, request: pytest.FixtureRequest) -> Iterator[faults.Rig]:
-        """For one test, which must leave it able to be backed up."""
+        """For one test. A backup must be possible after it."""
         rig = self.rig()
         rig.begin()
         yield rig
@@ -157,8 +175,11 @@ def pairing() -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def rigs(machine: str, machines: Machines, pairing: tuple[str, str]) -> Rigs:
-    return Rigs(machines, machine, pairing)
+def rigs(machine: str, machines: Machines, pairing: tuple[str, str]) -> Iterator[Rigs]:
+    """As for shared()."""
+    rigs = Rigs(machines, machine, pairing)
+    yield rigs
+    rigs.drop()
 
 
 @pytest.fixture
@@ -172,6 +193,8 @@ def pytest_runtest_makereport(item: pytest.Item):
     """Lets fixtures see whether their test has failed, and its report what the guests said."""
     outcome = yield
     report = outcome.get_result()
+    report.user_properties += [(kernels.NOT_THERE, what) for what in kernels.LEFT_OUT]
+    kernels.LEFT_OUT.clear()
     if report.when == "call":
         item.stash[FAILED] = report.failed
     report_to(report)
@@ -193,6 +216,8 @@ def stack(shared: Shared, request: pytest.FixtureRequest) -> Iterator[Stack]:
     except BaseException:
         shared.drop()
         raise
+    if request.node.get_closest_marker("spoils_guest"):
+        shared.drop()
 
 
 @pytest.fixture

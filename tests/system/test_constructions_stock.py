@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What hv_utils and its daemon make of the same constructions: some backups fail, some are reported
-good though file systems in them never stood still, and some leave the guest frozen."""
+"""hv_utils and its daemon with the same constructions: some backups fail, some are reported good
+though file systems were never frozen, and some leave the guest frozen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hvtest.site import Site, build, examine_nested, record, shell, watch_stock,
 from hvtest.stack import STOCK, Stack
 
 SUITES = kernels.chosen("bookworm")
-PATIENCE = 6.0      # seconds; it freezes within one what it can freeze
+PATIENCE = 6.0      # seconds; what it can freeze takes it less than one
 
 
 @pytest.fixture(scope="module", params=SUITES)
@@ -30,7 +30,7 @@ def site(machine: str, machines, tmp_path_factory: pytest.TempPathFactory) -> Si
 
 @pytest.fixture
 def stack(site: Site) -> Iterator[Stack]:
-    """The test must leave it serving; after one that doesn't the next one gets a new guest."""
+    """The test must leave it serving; otherwise the next test gets a new guest."""
     stack = site.stack()
     try:
         yield stack
@@ -43,10 +43,10 @@ def stack(site: Site) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("name", CONSTRUCTIONS)
-def test_stock(stack: Stack, site: Site, name: str) -> None:
+def test_stock_stack(stack: Stack, site: Site, name: str) -> None:
     what = CONSTRUCTIONS[name]
     if absent := without(stack, what):
-        pytest.skip(f"this debug kernel has no {absent}")
+        pytest.skip(f"{kernels.NOT_THERE}{absent}")
     try:
         build(stack, what)
         outcome = watch_stock(stack, what, PATIENCE)
@@ -59,7 +59,7 @@ def test_stock(stack: Stack, site: Site, name: str) -> None:
 
 
 def test_nested_images_need_recovery(stack: Stack, tmp_path: Path) -> None:
-    """The backup is reported good, and has what happened to be written of them."""
+    """The backup is reported good, but these file systems were not frozen."""
     shell(stack, NESTED)
     freeze = stack.guest.host.ask("freeze")
     copy = tmp_path / "ext4.img"

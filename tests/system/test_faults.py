@@ -3,11 +3,12 @@
 again at once, and the host is not told that a broken backup is good.
 
 Four file systems (root, ext4, xfs, btrfs) are written to all the time. Each row of the matrix ends
-with a backup that works, without a hand.
+with a backup that works without any repair.
 """
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -17,7 +18,7 @@ from hvtest.agent import until
 from hvtest.stack import OURS
 
 FILE_SYSTEMS = 4
-# Where in a backup something happens, and which part of it that is.
+# At which step of a backup the fault happens.
 FREEZE, FROZEN, THAW, DONE = "freeze", "frozen", "thaw", "done"
 STEPS = {
     "read-freeze": FREEZE,
@@ -30,7 +31,13 @@ STEPS = {
     "reply-thaw-before": THAW,
     "reply-thaw-after": DONE,
 }
-DEADLY = ("KILL", "SEGV", "ABRT")
+# The table has every fault at every step, which takes twenty minutes. By default only the daemon's
+# death is tested at every step.
+TABLE = "HV_VSS_RESULTS" in os.environ
+SOME_STEPS = STEPS if TABLE else (
+    "fifreeze-after:2", "reply-freeze-before", "reply-freeze-after", "read-thaw", "fithaw-after:2")
+DEATHS = [("KILL", step) for step in STEPS] + [
+    (action, step) for action in (("SEGV", "ABRT") if TABLE else ("SEGV",)) for step in SOME_STEPS]
 
 
 def expected(phase: str, action: str) -> tuple[str, str]:
@@ -41,15 +48,14 @@ def expected(phase: str, action: str) -> tuple[str, str]:
 
 
 def backup(rig: faults.Rig) -> tuple[host.Message, host.Message]:
-    """FREEZE and THAW as a host does it, only that it does not give up."""
+    """FREEZE and THAW as by a real host, but without its time limit."""
     freeze = rig.host.ask("freeze")
     if freeze["status"] == host.OK:
         time.sleep(0.3)
     return freeze, rig.host.ask("thaw")
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("action", DEADLY)
+@pytest.mark.parametrize("action, step", DEATHS)
 def test_daemon_dies(rig: faults.Rig, action: str, step: str) -> None:
     daemon = rig.start(f"{step}={action}")
     freeze = rig.host.ask("freeze")
@@ -66,13 +72,13 @@ def test_daemon_dies(rig: faults.Rig, action: str, step: str) -> None:
     rig.record(f"SIG{action} at {step}", freeze, thaw, seconds)
     assert seconds <= rig.limit
     assert (freeze["status"], thaw["status"]) == expected(STEPS[step], action)
-    if action == "SEGV":        # the kernel's note of it is what was asked for
+    if action == "SEGV":        # the kernel's log line about it is expected
         rig.guest.bad_kernel_lines()
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", SOME_STEPS)
 def test_daemon_is_told_to_stop(rig: faults.Rig, step: str) -> None:
-    """The backup survives: SIGTERM, as of a package upgrade, is obeyed when it is over."""
+    """SIGTERM, as from a package upgrade: the daemon ends the backup, and then exits."""
     daemon = rig.start(f"{step}=TERM")
     freeze, thaw = backup(rig)
     result = daemon.wait()
@@ -84,13 +90,13 @@ def test_daemon_is_told_to_stop(rig: faults.Rig, step: str) -> None:
     assert seconds <= rig.limit
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_daemon_is_stopped_in_its_tracks(rig: faults.Rig, step: str) -> None:
-    """SIGSTOP: the guard ends the freeze when the hold time is over; after SIGCONT all is well."""
+@pytest.mark.parametrize("step", SOME_STEPS)
+def test_daemon_is_stopped_by_a_signal(rig: faults.Rig, step: str) -> None:
+    """SIGSTOP: the guard thaws when the hold limit is over; after SIGCONT backups work again."""
     daemon = rig.start(f"{step}=STOP")
     sent = rig.host.send("freeze")
     if STEPS[step] in (FREEZE, FROZEN):
-        # All that it freezes is frozen by then, and the hold limit runs.
+        # By then all is frozen, and the hold limit counts.
         until(lambda: ") T " in rig.agent.run("cat", f"/proc/{daemon.pid}/stat"), 60, "it stops")
         begun = rig.now()
         seconds = rig.thawed_after(begun + rig.hold, timeout=rig.hold + 10 * rig.scale)
@@ -123,7 +129,7 @@ def test_killed_while_frozen_nothing_is_left_and_the_next_backup_works(rig: faul
 
 
 def test_killed_inside_fifreeze(rig: faults.Rig) -> None:
-    """FIFREEZE hangs in the kernel, and so can't be killed, until the disk answers again."""
+    """FIFREEZE hangs in the kernel until the disk answers again; its thread can't be killed."""
     daemon = rig.start()
     rig.agent.run("/sbin/dmsetup", "suspend", "--nolockfs", "xfs")
     sent = rig.host.send("freeze")
@@ -138,6 +144,28 @@ def test_killed_inside_fifreeze(rig: faults.Rig) -> None:
     seconds = rig.thawed_after(resumed)
     thaw = rig.host.ask("thaw")
     rig.record("SIGKILL inside FIFREEZE (disk hangs)", freeze, thaw, seconds)
+    assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL)
+    assert seconds <= rig.limit
+
+
+def test_next_daemon_after_a_dead_one_that_hangs(rig: faults.Rig) -> None:
+    """A killed daemon keeps its lock as long as its FIFREEZE hangs."""
+    daemon = rig.start()
+    rig.agent.run("/sbin/dmsetup", "suspend", "--nolockfs", "xfs")
+    sent = rig.host.send("freeze")
+    time.sleep(1)
+    daemon.kill(9)
+    try:
+        rig.start()
+    finally:
+        rig.agent.run("/sbin/dmsetup", "resume", "xfs")
+    resumed = rig.now()
+    daemon.wait()
+    seconds = rig.thawed_after(resumed)
+    freeze = rig.host.answer(sent)
+    assert "hangs in the kernel" in rig.end()
+    thaw = rig.host.ask("thaw")
+    rig.record("SIGKILL inside FIFREEZE (disk hangs); the next daemon", freeze, thaw, seconds)
     assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL)
     assert seconds <= rig.limit
 
@@ -176,18 +204,18 @@ def test_freeze_again_while_frozen(rig: faults.Rig) -> None:
     assert (again["status"], thaw["status"]) == (host.FAIL, host.OK)
 
 
-def test_file_system_frozen_by_somebody_else_stays_so(rig: faults.Rig) -> None:
+def test_file_system_frozen_by_another_process_stays_frozen(rig: faults.Rig) -> None:
     rig.start()
-    with rig.frozen_by_others("xfs"):
+    with rig.frozen_by_another_process("xfs"):
         begun = rig.now()
         freeze, thaw = rig.host.ask("freeze"), rig.host.ask("thaw")
         seconds = rig.thawed_after(begun)
-    rig.record("frozen by somebody else before", freeze, thaw,
+    rig.record("frozen by another process before", freeze, thaw,
                f"{seconds:.2f} (theirs: untouched)")
     assert (freeze["status"], thaw["status"]) == (host.FAIL, host.FAIL)
 
 
-def test_thaw_by_somebody_else_breaks_the_backup(rig: faults.Rig) -> None:
+def test_thaw_by_another_process_breaks_the_backup(rig: faults.Rig) -> None:
     rig.start()
     freeze = rig.host.ask("freeze")
     rig.agent.run("/sbin/fsfreeze", "-u", "/data/ext4")
@@ -195,21 +223,21 @@ def test_thaw_by_somebody_else_breaks_the_backup(rig: faults.Rig) -> None:
     time.sleep(0.3)
     thaw = rig.host.ask("thaw")
     seconds = rig.thawed_after(begun)
-    rig.record("thawed by somebody else", freeze, thaw, seconds)
+    rig.record("thawed by another process", freeze, thaw, seconds)
     assert (freeze["status"], thaw["status"]) == (host.OK, host.FAIL)
 
 
 def test_one_fifreeze_hangs_for_good(rig: faults.Rig) -> None:
-    """The others accept writes at the deadline, the host is told, and later requests are
-    answered; when the disk comes back so does everything else."""
+    """The other file systems accept writes at the deadline, the host is told, and later requests are
+    answered. When the disk works again, the last one does, too."""
     rig.start("", f"--freeze-timeout={3 * rig.scale}")
     rig.agent.run("/sbin/dmsetup", "suspend", "--nolockfs", "xfs")
     begun = rig.now()
     freeze = rig.host.ask("freeze")
     others = {name: w for name, w in rig.writers.items() if name != "xfs"}
-    everybody, rig.writers = rig.writers, others
+    all_writers, rig.writers = rig.writers, others
     seconds = rig.thawed_after(begun + 3 * rig.scale)
-    rig.writers = everybody
+    rig.writers = all_writers
     again = rig.host.ask("freeze")
     thaw = rig.host.ask("thaw")
     rig.agent.run("/sbin/dmsetup", "resume", "xfs")
@@ -231,9 +259,9 @@ def test_module_stays_while_the_device_is_open(rig: faults.Rig) -> None:
     assert rig.host.ask("thaw")["status"] == host.OK
 
 
-def test_late_answer_is_not_taken_for_the_next_request(rig: faults.Rig) -> None:
-    """The daemon sits on its answer until the kernel has told the host "failed"; the answer then
-    comes when the next FREEZE is outstanding already."""
+def test_late_answer_does_not_answer_the_next_request(rig: faults.Rig) -> None:
+    """The daemon delays its answer until the kernel has told the host "failed"; then the next FREEZE
+    is already outstanding."""
     rig.start(f"reply-freeze-before=sleep-{14000 * rig.scale}", "--hold=600",
               "--freeze-timeout=600")
     first = rig.host.ask("freeze")
@@ -244,31 +272,8 @@ def test_late_answer_is_not_taken_for_the_next_request(rig: faults.Rig) -> None:
     rig.record("late answer, next FREEZE outstanding",
                f"{faults.word(first)}, then {faults.word(second)}", thaw, seconds)
     assert first["status"] == host.FAIL
-    # Whichever it is, it must be true: THAW succeeds only after a FREEZE that did.
+    # Either is right, but must be true: THAW succeeds only after a FREEZE that succeeded.
     assert second["status"] == thaw["status"]
-
-
-def test_answer_with_another_cookie_is_refused(rig: faults.Rig) -> None:
-    """Spoken by hand: an answer that names another request answers none."""
-    client = rig.agent.start("sh", "-c", r"""
-        exec 3<>/dev/vmbus/hv_vss
-        printf '\202\0\0\0\1\0\0\0\1\0\0\0' >&3
-        dd bs=32 count=1 <&3 >/dev/null 2>&1; echo registered
-        dd bs=64 count=1 <&3 >/run/frame 2>/dev/null
-        { head -c 4 /dev/zero; printf '\376\376\376\376'; head -c 4 /dev/zero; } >/run/wrong
-        { head -c 4 /dev/zero; dd if=/run/frame bs=4 skip=1 count=1 2>/dev/null
-          head -c 4 /dev/zero; } >/run/right
-        dd if=/run/wrong bs=12 count=1 2>&1 >&3; echo "wrong: $?"
-        read go
-        dd if=/run/right bs=12 count=1 2>/dev/null >&3; echo "right: $?" """)
-    client.wait_output("registered")
-    sent = rig.host.send("hot_backup")
-    client.wait_output("wrong: ")
-    assert "wrong: 1" in client.out and "Stale file handle" in client.out, client.out
-    assert not rig.host.find("answer", seq=sent.seq)
-    client.write(b"\n")
-    client.wait_output("right: 0")
-    assert rig.host.answer(sent)["status"] == host.OK
 
 
 def test_our_stack_is_the_one_that_was_tested(rig: faults.Rig) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the same faults do to hv_utils and its daemon: recorded, to stand beside ours in the table,
-under the same names. Nothing is asserted of it but that an admin can free the guest again."""
+"""The same faults with hv_utils and its daemon: the results are recorded, for the table, under the
+same names as ours. The only assertion is that an admin can thaw the guest again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hvtest import faults, host
+from hvtest import faults, host, obstacles
 from hvtest.agent import until
 from hvtest.stack import STOCK
 
@@ -19,7 +19,7 @@ AFTER_IT = ("reply-freeze-after",)
 IN_THAW = ("read-thaw", "fithaw-after:1", "fithaw-after:2", "fithaw-after:3", "fithaw-after:4",
            "reply-thaw-before")
 PLACES = ("/data/ext4", "/data/xfs", "/data/btrfs", "/root")
-LONG_ENOUGH = 4     # seconds; who has not thawed by then won't
+LONG_ENOUGH = 4     # seconds; what is not thawed by then stays frozen
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +31,20 @@ def word(seconds: float) -> str:
     return "stay frozen" if seconds == float("inf") else f"{seconds:.2f}"
 
 
-def free(rig: faults.Rig) -> None:
-    """What an admin does who finds the guest frozen."""
+def free(rig: faults.Rig, *others: str) -> None:
+    """Thaw the guest as an admin would."""
     if rig.daemon:
         if not rig.daemon.over:
             rig.daemon.kill(9)
         rig.daemon.wait(60)
         rig.daemon = None
-    for place in PLACES:
+    for place in (*PLACES, *others):
         rig.agent.try_run("/sbin/fsfreeze", "-u", place)
     assert rig.thawed_after(rig.now(), timeout=20) < 20
 
 
 def patient(rig: faults.Rig, sent: host.Sent, seconds: float) -> str:
-    """Its answer, if it comes in that time."""
+    """Returns its answer, if it comes within that time."""
     try:
         return faults.word(rig.host.answer(sent, seconds))
     except host.HostError:
@@ -68,7 +68,7 @@ def test_daemon_dies(rig: faults.Rig, step: str) -> None:
 
 def while_frozen(rig: faults.Rig, fault: str, act: Callable[[], object], measure: str = "",
                  ) -> None:
-    """FREEZE, something, a look whether that thaws, THAW."""
+    """FREEZE, a fault, a check whether that thaws, THAW."""
     freeze = rig.host.ask("freeze")
     begun = rig.now()
     act()
@@ -82,6 +82,15 @@ def while_frozen(rig: faults.Rig, fault: str, act: Callable[[], object], measure
 def test_signal_while_frozen(rig: faults.Rig, name: str, number: int) -> None:
     daemon = rig.start()
     while_frozen(rig, f"SIG{name} at reply-freeze-after", lambda: daemon.kill(number))
+
+
+def test_dumps_core(rig: faults.Rig) -> None:
+    with rig.cores_go_to("through a pipe"):
+        daemon = rig.start()
+        rig.may_dump()
+        while_frozen(rig, "SIGSEGV while frozen, and dumps core through a pipe",
+                     lambda: daemon.kill(11))
+    rig.guest.bad_kernel_lines()    # the kernel's log line about it is expected
 
 
 def test_host_never_thaws(rig: faults.Rig) -> None:
@@ -104,7 +113,7 @@ def test_freeze_again_while_frozen(rig: faults.Rig) -> None:
     free(rig)
 
 
-def test_frozen_by_somebody_else_before(rig: faults.Rig) -> None:
+def test_frozen_by_another_process_before(rig: faults.Rig) -> None:
     rig.start()
     rig.agent.run("/sbin/fsfreeze", "-f", "/data/xfs")
     begun = rig.now()
@@ -115,18 +124,18 @@ def test_frozen_by_somebody_else_before(rig: faults.Rig) -> None:
     time.sleep(0.5)
     theirs = "untouched" if xfs.last == last else "ended"
     rig.writers["xfs"] = xfs
-    rig.record("frozen by somebody else before", freeze, thaw,
+    rig.record("frozen by another process before", freeze, thaw,
                f"{word(seconds)} (theirs: {theirs})")
     free(rig)
 
 
-def test_thawed_by_somebody_else(rig: faults.Rig) -> None:
+def test_thawed_by_another_process(rig: faults.Rig) -> None:
     rig.start()
     freeze = rig.host.ask("freeze")
     rig.agent.run("/sbin/fsfreeze", "-u", "/data/ext4")
     time.sleep(0.3)
     thaw = rig.host.ask("thaw")
-    rig.record("thawed by somebody else", freeze, thaw, word(rig.thawed_after(rig.now())))
+    rig.record("thawed by another process", freeze, thaw, word(rig.thawed_after(rig.now())))
 
 
 def test_one_fifreeze_hangs(rig: faults.Rig) -> None:
@@ -189,7 +198,7 @@ def test_control_group_is_killed(rig: faults.Rig) -> None:
 
 
 def test_listener_that_lives_on_a_frozen_file_system(rig: faults.Rig) -> None:
-    """The stock daemon opens each mount point when its turn has come, and again to thaw it."""
+    """The stock daemon opens each mount point just before it freezes it, and again to thaw it."""
     rig.start()
     listener = rig.agent.start("permit", "/data/xfs/permit.log", "/", "/data/ext4", "/data/btrfs")
     listener.wait_output("watching")
@@ -202,3 +211,32 @@ def test_listener_that_lives_on_a_frozen_file_system(rig: faults.Rig) -> None:
     rig.agent.shell("echo j > /proc/sysrq-trigger")
     until(lambda: listener.over, 20, "the listener ends")
     free(rig)
+
+
+@pytest.mark.parametrize("kind", obstacles.KINDS)
+def test_obstacle_found_before_fifreeze(rig: faults.Rig, kind: str) -> None:
+    """It waits for the obstacle with everything else frozen; an admin has to find the reason."""
+    rig.start()
+    with obstacles.KINDS[kind](rig) as obstacle:
+        begun = rig.now()
+        freeze = patient(rig, rig.host.send("freeze", expect="any"), 10)
+        seconds = rig.thawed_after(begun + 5, timeout=LONG_ENOUGH)
+        rig.record(kind, freeze, "-", word(seconds))
+        obstacle.end()
+        free(rig, obstacle.place)
+
+
+def test_journal_on_another_file_system(rig: faults.Rig) -> None:
+    rig.start()
+    with obstacles.external_journal(rig) as place:
+        rig.agent.run("touch", f"{place}/dirty")
+        begun = rig.now()
+        freeze = patient(rig, rig.host.send("freeze", expect="any"), 10)
+        thaw = patient(rig, rig.host.send("thaw", expect="any"), 15)
+        seconds = rig.thawed_after(begun + 5, timeout=LONG_ENOUGH)
+        rig.record("ext4 with its journal in a file of another file system", freeze, thaw,
+                   word(seconds))
+        rig.daemon.kill(9)
+        for other in ("/data/xfs", place):
+            rig.agent.try_run("/sbin/fsfreeze", "-u", other)
+        free(rig, place)

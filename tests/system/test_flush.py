@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's flushers write before syncfs() does, and nobody's settings have changed after it."""
+"""The kernel's flushers write before syncfs() does, and the setting is restored afterwards."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hvtest.stack import OURS, Stack
 
 MACHINES = [f"{suite}-1cpu-{OURS}" for suite in kernels.chosen("bullseye", "bookworm", "sid")]
 SETTING = "/proc/sys/vm/dirty_writeback_centisecs"
-# So that 64 MiB stay dirty until somebody wants them on the disk.
+# So that 64 MiB stay dirty until they are flushed.
 LIMITS = {"dirty_bytes": 1 << 28, "dirty_background_bytes": 1 << 27, "dirty_expire_centisecs": 360000}
-WROTE = re.compile(r"the kernel wrote for \d+ ms: (\d+) KiB to write before, (-?\d+) after")
+WROTE = re.compile(r"writeback took \d+ ms: (\d+) KiB dirty before, (-?\d+) KiB after")
 
 
 @pytest.fixture(scope="module", params=MACHINES)
@@ -24,7 +24,7 @@ def machine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def patient(stack: Stack) -> Stack:
-    """With a daemon that tells everything."""
+    """With a verbose daemon."""
     for name, value in LIMITS.items():
         stack.guest.agent.shell(f"echo {value} >/proc/sys/vm/{name}")
     stack.stop_daemon()
@@ -33,7 +33,7 @@ def patient(stack: Stack) -> Stack:
 
 
 def back_up_dirty(stack: Stack) -> tuple[int, int] | None:
-    """With 64 MiB dirty: what there was to write before and after the flushers, in KiB."""
+    """Back up with 64 MiB dirty. Returns what was dirty before and after the flushers, in KiB."""
     assert stack.daemon
     agent = stack.guest.agent
     agent.shell("sync; dd if=/dev/zero of=/data/ext4/dirty bs=1M count=64 conv=notrunc 2>/dev/null")
@@ -46,18 +46,18 @@ def back_up_dirty(stack: Stack) -> tuple[int, int] | None:
 
 
 @pytest.mark.parametrize("interval", (0, 1, 500, 123456))
-def test_setting_is_what_it_was(patient: Stack, interval: int) -> None:
+def test_setting_is_restored(patient: Stack, interval: int) -> None:
     agent = patient.guest.agent
     agent.shell(f"echo {interval} >{SETTING}")
     amounts = back_up_dirty(patient)
     assert agent.run("cat", SETTING).strip() == str(interval)
     assert amounts, patient.daemon and patient.daemon.err
-    if interval > 1:    # with 1 the kernel is at it every 10 ms anyway
+    if interval > 1:    # with 1 the kernel flushes every 10 ms anyway
         assert amounts[0] > 50000 and amounts[1] <= 8192
 
 
-def test_it_does_without(patient: Stack) -> None:
-    """The setting can't be written, as in a container: then it is syncfs() that writes it all."""
+def test_setting_can_not_be_written(patient: Stack) -> None:
+    """The setting can't be written, as in a container: then syncfs() writes everything."""
     agent = patient.guest.agent
     agent.shell(f"echo 0 >{SETTING}; mount --bind -o ro /proc/sys /proc/sys; "
                 "mount -o remount,bind,ro /proc/sys")

@@ -44,7 +44,7 @@ class Hooked:
         self.stack.start_daemon(*options)
 
     def end(self) -> str:
-        """Stop the daemon; what it has said."""
+        """Stop the daemon; returns what it logged."""
         if self.stack.daemon:
             self.said = self.stack.stop_daemon()
         return self.said
@@ -102,18 +102,18 @@ def test_called_before_the_freeze_and_after_the_thaw(hooked: Hooked) -> None:
     assert [line.split()[1] for line in listed if line.startswith("hook ")] == [
         f"{DIRECTORY}/10-a", f"{DIRECTORY}/20-b"]
     assert not [line for line in listed if line.startswith("refuse ")]
-    assert hooked.calls() == [], "a check calls nobody"
+    assert hooked.calls() == [], "a check calls no hook"
     assert hooked.freeze() == host.OK
     assert hooked.calls() == ["10-a freeze", "20-b freeze"]
     hooked.guest.frozen(PLACES)
     assert hooked.thaw() == host.OK
     hooked.wait_calls("10-a freeze", "20-b freeze", "20-b thaw ok", "10-a thaw ok")
-    said = hooked.end()     # the last one notes its call before it does anything else
+    said = hooked.end()     # the last one notes its call first
     assert hooked.agent.run("cat", "/data/ext4/10-a") == "freeze freeze\nthaw thaw\n"
     assert said.count("hook 10-a: heard") == 2, said
 
 
-def test_surroundings(hooked: Hooked) -> None:
+def test_environment_of_a_hook(hooked: Hooked) -> None:
     hooked.put("a", "{ readlink /proc/$$/fd/*; cat /proc/$$/oom_score_adj; env; } >/run/seen.$1")
     hooked.agent.run("sh", "-c", "rm -f /run/seen.*")
     hooked.start("--hook-timeout=17")
@@ -132,7 +132,16 @@ def test_surroundings(hooked: Hooked) -> None:
         assert "HV_FAULT" not in variables and "0" in seen
 
 
-def test_failure_in_the_middle(hooked: Hooked) -> None:
+def test_hook_may_free_memory_by_writing(hooked: Hooked) -> None:
+    """The daemon must not, but nothing is frozen while a hook runs (PF_MEMALLOC_NOIO)."""
+    hooked.put("10-a", "read -r _ _ _ _ _ _ _ _ flags _ </proc/self/stat; echo $flags >/run/flags")
+    hooked.start()
+    assert hooked.freeze() == host.OK
+    assert hooked.thaw() == host.OK
+    assert not int(hooked.agent.run("cat", "/run/flags")) & 0x80000
+
+
+def test_failure_of_one_of_several_hooks(hooked: Hooked) -> None:
     hooked.put("a")
     hooked.put("b", "echo no room; test $1 = thaw")
     hooked.put("c")
@@ -147,7 +156,7 @@ def test_failure_in_the_middle(hooked: Hooked) -> None:
     assert "hook b: no room" in said and "hook b: freeze: exit status 1" in said, said
 
 
-def test_failure_that_is_passed_over(hooked: Hooked) -> None:
+def test_hook_failure_continue(hooked: Hooked) -> None:
     hooked.put("a", "exit 3")
     hooked.start("--hook-failure=continue")
     assert hooked.freeze() == host.OK
@@ -157,14 +166,14 @@ def test_failure_that_is_passed_over(hooked: Hooked) -> None:
 
 
 def test_time_out(hooked: Hooked) -> None:
-    """Deaf to SIGTERM, with a child that keeps its output open."""
+    """It ignores SIGTERM, and has a child that keeps its output open."""
     hooked.put("a", "test $1 = thaw && exit; trap '' TERM; sleep 1001 & sleep 1001")
     hooked.start("--hook-timeout=2")
     begun = time.monotonic()
     assert hooked.freeze() == host.FAIL
     assert time.monotonic() - begun < 20
     hooked.wait_calls("a freeze", "a thaw failed")
-    assert "hook a: freeze: not done in time: killed" in hooked.end()
+    assert "hook a: freeze: timed out: killed" in hooked.end()
     assert hooked.agent.try_run("pidof", "sleep").status, "a child was left"
 
 
@@ -175,7 +184,7 @@ def test_host_is_answered_while_hooks_thaw(hooked: Hooked) -> None:
     begun = time.monotonic()
     assert hooked.host.ask("hot_backup")["status"] == host.OK
     assert time.monotonic() - begun < 2
-    # What is still stopped can't be stopped for the next backup: that waits.
+    # The next backup waits until the hooks have finished "thaw".
     assert hooked.freeze() == host.OK
     assert time.monotonic() - begun > 2
     assert hooked.calls() == ["a freeze", "a thaw ok", "a freeze"]
@@ -202,7 +211,7 @@ def test_hold_limit(hooked: Hooked) -> None:
 
 
 def listed(hooked: Hooked, status: int = 0) -> tuple[list[tuple[str, str, str]], str | None]:
-    """The hooks that --list tells of (action, path, reason), and what is wrong with all of them."""
+    """The hooks that --list prints (action, path, reason), and hooks_error."""
     result = hooked.agent.try_run("/usr/sbin/hv-vss-daemon", "--list", "--json")
     assert result.status == status, result
     found = json.loads(result.out)
@@ -210,37 +219,37 @@ def listed(hooked: Hooked, status: int = 0) -> tuple[list[tuple[str, str, str]],
     return [(h["action"], h["path"], h["reason"]) for h in found["hooks"]], found["hooks_error"]
 
 
-def test_listed(hooked: Hooked) -> None:
+def test_list_names_hooks(hooked: Hooked) -> None:
     hooked.put("b")
     hooked.put("a")
     hooked.put("open", mode=0o777)
     hooked.put("off", mode=0o644)
     assert listed(hooked) == ([
         ("call", f"{DIRECTORY}/a", None), ("call", f"{DIRECTORY}/b", None),
-        ("refuse", f"{DIRECTORY}/open", "others can write to it")], None)
+        ("refuse", f"{DIRECTORY}/open", "users other than root can write to it")], None)
     said = hooked.agent.run("/usr/sbin/hv-vss-daemon", "--list")
-    assert f"refuse {DIRECTORY}/open: others can write to it\n" in said
+    assert f"refuse {DIRECTORY}/open: users other than root can write to it\n" in said
     hooked.agent.shell(f"chmod 777 {DIRECTORY}")
     try:
         hooks, error = listed(hooked, 1)
     finally:
         hooked.agent.shell(f"chmod 755 {DIRECTORY}")
-    assert hooks == [("refuse", DIRECTORY, "the directory is not root's alone")]
+    assert hooks == [("refuse", DIRECTORY, "users other than root can write to the directory")]
     assert error == "Operation not permitted"
     assert hooked.calls() == []
 
 
-def test_refused(hooked: Hooked) -> None:
+def test_refused_hooks(hooked: Hooked) -> None:
     hooked.put("a", mode=0o777)
     hooked.stack.start_daemon(wait=False)
     until(lambda: "serving" in hooked.stack.daemon.err, 20, "the daemon serves")
     assert hooked.host.ask("hot_backup")["status"] == host.FAIL
     assert hooked.freeze() == host.FAIL
     assert hooked.calls() == []
-    assert f"hook {DIRECTORY}/a: not run: others can write to it" in hooked.end()
+    assert f"hook {DIRECTORY}/a: not run: users other than root can write to it" in hooked.end()
 
 
-def test_told_to_stop_while_hooks_freeze(hooked: Hooked) -> None:
+def test_daemon_is_told_to_stop_while_hooks_freeze(hooked: Hooked) -> None:
     hooked.put("a", "sleep 2")
     hooked.start()
     sent = hooked.host.send("freeze")
@@ -266,8 +275,8 @@ def test_daemon_is_killed_while_frozen(hooked: Hooked) -> None:
     hooked.stack.back_up()
 
 
-@pytest.mark.parametrize("who", ["successor", "thaw-leftovers"])
-def test_all_are_killed_while_frozen(hooked: Hooked, who: str) -> None:
+@pytest.mark.parametrize("thawer", ["successor", "thaw-leftovers"])
+def test_all_are_killed_while_frozen(hooked: Hooked, thawer: str) -> None:
     hooked.put("a")
     hooked.put("b")
     hooked.start()
@@ -278,7 +287,7 @@ def test_all_are_killed_while_frozen(hooked: Hooked, who: str) -> None:
     hooked.stack.daemon = None
     time.sleep(0.5)
     assert hooked.calls() == ["a freeze", "b freeze"]
-    if who == "successor":
+    if thawer == "successor":
         hooked.start()
     else:
         hooked.agent.run("/usr/sbin/hv-vss-daemon", "--thaw-leftovers")
@@ -296,7 +305,7 @@ def test_runner_is_killed_while_frozen(hooked: Hooked) -> None:
 
 
 def test_daemon_is_killed_while_frozen_without_a_guard(machine: str, boot) -> None:
-    """What the hook writes to is thawed by another process, maybe a little later."""
+    """The hook writes to a file system that the guardian thaws, maybe a little later."""
     hooked = Hooked(boot(machine), STOCK)
     hooked.set_up()
     hooked.clean()

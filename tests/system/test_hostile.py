@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Nobody is trusted: packets that make no sense, in any number, do not harm the guest.
+"""Invalid packets, however many, do not harm the guest.
 
 Two thousand by default; HV_VSS_HOSTILE=100000 HV_VSS_KERNELS=kasan for the long run.
 """
@@ -34,15 +34,15 @@ def rig(machine: str, machines) -> faults.Rig:
     return rig
 
 
-# About the packet's own lies, which its answer repeats or can't mend. Everything else counts, above
-# all a byte that is neither what was sent nor 0: it would be the kernel's memory.
+# Errors of the packet itself, which its answer repeats or can't correct. Everything else counts, above
+# all a byte that is neither what was sent nor 0: it would be from the kernel's memory.
 ECHOED = re.compile(r"message of \d+ bytes in a payload of|answer to a packet of \d+ bytes"
                     r"|heartbeat (is|of) |negotiation of \d+ bytes, at least"
                     r"|message size is 0x[0-9a-f]+, should be 0x10")
 
 
 def settle(rig: faults.Rig) -> None:
-    """Until everything that was sent has been read, and what can be answered is."""
+    """Wait until everything was read, and all that can be answered was answered."""
     until(lambda: rig.host.status()["state"] == "open"
           and rig.host.ask("get_dm_info")["status"] == host.OK, 60, "the guest answers")
 

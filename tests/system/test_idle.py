@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the daemon costs a guest in which no backup is made."""
+"""CPU time and memory of the daemon between backups."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def guest(machine: str, machines) -> Guest:
 @pytest.fixture(params=[(OURS, OURS), (OURS, STOCK), (STOCK, OURS), (STOCK, STOCK)],
                 ids=lambda p: f"{p[0]}_module-{p[1]}_daemon")
 def stack(guest: Guest, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """A pairing, loaded, and unloaded again."""
+    """Load a pairing; unload it afterwards."""
     stack = Stack(guest, *request.param)
     since = guest.host.mark()
     stack.load()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Many backups in one boot, under write load, every tenth with a fault out of the matrix.
+"""Many backups in one boot, under write load, every tenth with a fault of the matrix.
 
 A short run by default; the long one is `make soak`, or HV_VSS_SOAK=2000 with this file. The faults
 are drawn from HV_VSS_SEED (printed), so that a run can be repeated.
@@ -26,7 +26,7 @@ SLAB = ("kmalloc-64", "kmalloc-96", "kmalloc-128", "kmalloc-192", "kmalloc-256",
 
 
 class Soak:
-    """The rounds and what they have left behind."""
+    """The rounds and their results."""
 
     def __init__(self, rig: faults.Rig, directory: Path) -> None:
         self.rig = rig
@@ -52,8 +52,8 @@ class Soak:
             self.verify(taken)
 
     def verify(self, taken: backup.Backup) -> None:
-        """As in the test of one backup: nothing to repair, nothing to replay, and every record
-        that had been acknowledged is there."""
+        """As in the test of one backup: nothing to repair, nothing to replay, and every acknowledged
+        record is there."""
         for name, finding in backup.examine(taken.copies).items():
             assert finding.good, (name, finding)
         backup.restore(taken, self.rig.guest.kernel.suite, self.directory / "restored")
@@ -90,7 +90,7 @@ def test_many_backups_leave_nothing_frozen_and_nothing_behind(machine: str, mach
                                                                tmp_path: Path) -> None:
     rig = faults.Rig(machines.boot(machine, smp=2))
     rig.set_up()
-    # Slow enough for the disks to last through thousands of backups.
+    # Slow enough that the disks are not full after thousands of backups.
     rig.start_writers(20000 if ROUNDS < 200 else 100000)
     soak = Soak(rig, tmp_path)
     rig.start()
@@ -120,7 +120,7 @@ def test_many_backups_leave_nothing_frozen_and_nothing_behind(machine: str, mach
     assert end["rss_kb"] <= begin["rss_kb"] + 256
     if machine in kernels.DEBUG:
         return      # what is freed stays in a quarantine for long; test_failslab looks for leaks
-    # A leak of one object a backup would show; caches may breathe.
+    # A leak of one object in each backup would show; caches may vary.
     for name in SLAB:
         if name in begin and name != "filp":
             assert end[name] - begin[name] < max(200, ROUNDS // 2), (name, begin, end)

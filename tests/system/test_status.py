@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """hv-vss-daemon --status: what the daemon does and how backups went, for people and for programs,
-at any moment, also while everything is frozen."""
+at any time, also while everything is frozen."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def words(stack: Stack, code: int = OK, *command: str) -> str:
     return result.out
 
 
-def test_who_serves_is_told(stack: Stack) -> None:
-    # A yes from memory is noted when nobody waits for anything any more.
+def test_status_names_the_driver(stack: Stack) -> None:
+    # A yes from memory is noted after the answer.
     until(lambda: status(stack).get("last_check"), 10, "the answer is noted")
     found = status(stack)
     version = stack.guest.agent.run(DAEMON, "--version").split()[1]
@@ -73,7 +73,59 @@ def test_a_backup_is_described(stack: Stack, places: list[str]) -> None:
     assert "frozen    /data/xfs (xfs) sync" in words(stack)
 
 
-def test_everybody_may_look(stack: Stack) -> None:
+def check(stack: Stack, code: int, *options: str) -> str:
+    """The line for monitoring."""
+    result = stack.guest.agent.try_run(DAEMON, "--check", *options)
+    assert result.status == code, result
+    assert result.out.count("\n") == 1, result
+    return result.out
+
+
+def test_monitoring_gets_a_line(stack: Stack) -> None:
+    """Not OK while no backup is possible."""
+    stack.back_up()
+    assert "HV-VSS OK: last backup 20" in check(stack, 0, "--max-age=26h")
+    stack.guest.agent.run("sleep", "1.5")
+    assert "HV-VSS CRITICAL: last backup 20" in check(stack, 2, "--max-age=1")
+    assert "HV-VSS WARNING: last backup 20" in check(stack, 1, "--max-age=1,1h")
+    stack.pause_daemon()
+    try:
+        assert "the daemon is stopped by a signal" in check(stack, 2)
+        assert status(stack, FAILED)["daemon"]["stopped"]
+    finally:
+        stack.resume_daemon()
+    stack.stop_daemon()
+    assert "the daemon is not running" in check(stack, 2)
+    stack.start_daemon("--device=/dev/no-such", wait=False)
+    until(lambda: status_of(stack) == "waiting", 10, "the daemon waits")
+    assert "the daemon waits for the device" in check(stack, 2)
+    assert status(stack, FAILED)["daemon"]["problem"] == "the daemon waits for the device"
+    stack.stop_daemon()
+    stack.start_daemon()
+
+
+def status_of(stack: Stack) -> str:
+    """The daemon's state, whatever it is."""
+    out = stack.guest.agent.try_run(DAEMON, "--status", "--json").out
+    return json.loads(out)["daemon"]["state"]
+
+
+def test_a_container_with_the_machines_processes_may_serve(stack: Stack, places: list[str]) -> None:
+    """It does not have /data/xfs mounted itself, and freezes it all the same."""
+    agent = stack.guest.agent
+    stack.stop_daemon()
+    stack.daemon = agent.start("/usr/bin/unshare", "--mount", "--propagation=private", "sh", "-c",
+                               f"umount /data/xfs; exec {DAEMON}")
+    stack.wait_serving()
+    stack.back_up()
+    frozen = {fs["path"] for fs in status(stack)["backups"][0]["file_systems"]
+              if fs["action"] == "frozen"}
+    assert frozen == {"/", *(place for place in places if place != "/root")}
+    stack.stop_daemon()
+    stack.start_daemon()
+
+
+def test_any_user_can_read_the_status(stack: Stack) -> None:
     stack.back_up()
     said = words(stack, OK, "/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     assert "running" in said and "frozen    /data/ext4" in said
@@ -88,7 +140,7 @@ def test_a_failure_is_explained_and_remembered(stack: Stack) -> None:
         agent.run("/sbin/fsfreeze", "-u", "/data/xfs")
     latest = status(stack, FAILED)["backups"][0]
     assert not latest["ok"] and latest["freeze_answer"] == "failure"
-    assert latest["reason"] == "/data/xfs: cannot be frozen: somebody else has frozen it"
+    assert latest["reason"] == "/data/xfs: cannot be frozen: frozen by another process"
     assert [fs["path"] for fs in latest["file_systems"] if fs["action"] == "failed"] \
         == ["/data/xfs"]
     assert "why: /data/xfs: cannot be frozen" in words(stack, FAILED)
@@ -97,12 +149,12 @@ def test_a_failure_is_explained_and_remembered(stack: Stack) -> None:
 
 
 def asked(stack: Stack) -> str:
-    """Can you be backed up?"""
+    """Send HOT_BACKUP; returns the answer."""
     return stack.guest.host.ask("hot_backup")["status"]
 
 
 def test_the_host_is_warned_before_a_backup(stack: Stack) -> None:
-    """What was mounted since the last look is looked at before the answer."""
+    """What was mounted since the last check is checked before the answer."""
     agent = stack.guest.agent
     stack.stop_daemon()
     stack.start_daemon("--strict")
@@ -123,8 +175,8 @@ def test_the_host_is_warned_before_a_backup(stack: Stack) -> None:
     assert "not ready for a backup: /run/fat: " in said
 
 
-def test_what_is_not_known_at_once_is_found_soon(stack: Stack) -> None:
-    """A hook that others can write to, made since the last look."""
+def test_other_problems_are_found_a_second_later(stack: Stack) -> None:
+    """A hook that other users can write to, created since the last check."""
     agent = stack.guest.agent
     hook = "/etc/hv-vss/hooks.d/open"
     assert asked(stack) == host.OK
@@ -132,10 +184,10 @@ def test_what_is_not_known_at_once_is_found_soon(stack: Stack) -> None:
     try:
         assert asked(stack) == host.OK
         until(lambda: "a backup would fail now" in stack.daemon.err, 20, "the daemon warns")
-        assert f"hook {hook}: not run: others can write to it" in stack.daemon.err
+        assert f"hook {hook}: not run: users other than root can write to it" in stack.daemon.err
         assert asked(stack) == host.FAIL
         assert status(stack, FAILED)["backups"][0]["reason"] == \
-            f"hook {hook}: others can write to it"
+            f"hook {hook}: users other than root can write to it"
         assert stack.guest.host.ask("freeze")["status"] == host.FAIL
     finally:
         agent.run("rm", hook)
@@ -159,7 +211,7 @@ def test_history_survives_the_daemon(stack: Stack) -> None:
     stack.start_daemon()
 
 
-def test_a_thaw_out_of_the_blue_is_a_failure(stack: Stack) -> None:
+def test_thaw_without_freeze_is_a_failure(stack: Stack) -> None:
     assert stack.guest.host.ask("thaw")["status"] == host.FAIL
     latest = status(stack, FAILED)["backups"][0]
     assert (latest["asked"], latest["thaw_answer"]) == ("THAW", "failure")
@@ -176,7 +228,7 @@ def test_one_line_in_the_log_for_each_backup(stack: Stack) -> None:
     assert said[0].startswith("serving /dev/vmbus/hv_vss (driver hv_vss, with its guard)")
     assert [line.split(",")[0].split(" ms")[0].rstrip("0123456789") for line in said[1:4]] \
         == ["backup ok: plan "] * 3
-    assert said[4:] == ["Terminated: stopping"]
+    assert said[4:] == ["got SIGTERM: stopping"]
     stack.start_daemon()
 
 
@@ -187,7 +239,7 @@ def test_the_kernels_own_driver(boot) -> None:
     stack.start_daemon()
     stack.back_up()
     found = status(stack)
-    assert found["driver"]["name"] == "hv_utils"
+    assert found["driver"]["name"] == guest.utils()
     assert "no hv_vss for this kernel" in found["driver"]["why_not_hv_vss"]
     assert found["daemon"]["protocol"] == "base" and not found["daemon"]["guard"]
     assert found["backups"][0]["ok"]

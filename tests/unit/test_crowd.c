@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/freezer.c daemon/flush.c daemon/sync.c daemon/freeze.c daemon/thaw.c
-// Sources: daemon/fsjob.c daemon/pool.c
-// Sources: daemon/fsset.c daemon/uncover.c
-// Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
-// Sources: daemon/fstypes.c
-// Sources: daemon/luns.c daemon/words.c
-// Sources: daemon/sysattr.c daemon/sysops.c tests/unit/quiet.c
-// Libraries: mount pthread
+// Sources: daemon/base/pool.c daemon/base/procfs.c daemon/base/reason.c daemon/base/sysattr.c
+// Sources: daemon/base/sysops.c daemon/blockers/btrfsop.c daemon/blockers/busy.c
+// Sources: daemon/blockers/culprit.c daemon/blockers/syscalls.c daemon/blockers/tasks.c
+// Sources: daemon/driver/guardfd.c daemon/evidence/diskstats.c daemon/evidence/evidence.c
+// Sources: daemon/evidence/swaps.c daemon/evidence/verdict.c daemon/freeze/abandoned.c
+// Sources: daemon/freeze/blockers.c daemon/freeze/deadlines.c daemon/freeze/freezer.c
+// Sources: daemon/freeze/freezing.c daemon/freeze/fsjob.c daemon/freeze/phases.c
+// Sources: daemon/freeze/planning.c daemon/freeze/syncing.c daemon/freeze/thawing.c
+// Sources: daemon/freeze/verifying.c daemon/freeze/writeback.c daemon/plan/blockdev.c
+// Sources: daemon/targets/fsset.c tests/unit/quiet.c
+// Libraries: pthread
 /*
- * More file systems than workers, on a disk that hangs from the first FIFREEZE on, and a few on
- * another disk, which works. The workers are real, and so is the time.
+ * More file systems than workers on a disk that hangs from the first FIFREEZE on, and a few on
+ * another disk, which works. The test uses real workers and real time.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -17,13 +20,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "freezer.h"
-#include "log.h"
+#include "base/log.h"
+#include "freeze/freezer.h"
 #include "test.h"
 
 #define FD	100
 #define MOST	100
-#define HEALTHY	2	/* they are first */
+#define HEALTHY	2	/* the first ones are on the disk that works */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t repaired = PTHREAD_COND_INITIALIZER;
@@ -32,6 +35,11 @@ static int frozen[MOST];
 static int n;
 static unsigned int reports;
 static enum freezer_event reported;
+
+void mountview_close(struct mountview *v)
+{
+	(void)v;
+}
 
 void log_hold(bool hold)
 {
@@ -120,7 +128,8 @@ static void turn(struct freezer *f)
 static void one_disk_hangs(int how_many)
 {
 	const struct freezer_config config = {
-		.freeze_us = 10000000, .hold_us = 500000, .thaw_us = 500000, .patience_us = 50000,
+		.freeze_us = 10000000, .fifreeze_us = 500000, .hold_us = 500000,
+		.thaw_us = 500000, .patience_us = 50000,
 	};
 	const struct freezer_source source = { .build = fake_build, .verify = fake_verify };
 	struct sysops ops = {
@@ -140,7 +149,7 @@ static void one_disk_hangs(int how_many)
 	assert_int_equal(freezer_begin(&f, NULL, 1), 0);
 	while (!reports)
 		turn(&f);
-	/* No guard: the daemon is what there is to thaw them, and has just said that it is over. */
+	/* There is no guard, so the daemon must have thawed the healthy ones when it reports. */
 	int left = 0;
 
 	for (int i = 0; i < HEALTHY; i++)
@@ -158,13 +167,13 @@ static void one_disk_hangs(int how_many)
 		assert_int_equal(frozen[i], 0);
 }
 
-static void test_few_hang(void **state)
+static void test_fewer_hang_than_workers(void **state)
 {
 	(void)state;
 	one_disk_hangs(HEALTHY + 30);
 }
 
-static void test_more_hang_than_there_are_workers(void **state)
+static void test_more_hang_than_workers(void **state)
 {
 	(void)state;
 	one_disk_hangs(HEALTHY + 40);
@@ -173,8 +182,8 @@ static void test_more_hang_than_there_are_workers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_few_hang),
-		cmocka_unit_test(test_more_hang_than_there_are_workers),
+		cmocka_unit_test(test_fewer_hang_than_workers),
+		cmocka_unit_test(test_more_hang_than_workers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

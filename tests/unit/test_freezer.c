@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/freezer.c daemon/flush.c daemon/sync.c daemon/freeze.c daemon/thaw.c
-// Sources: daemon/fsjob.c
-// Sources: daemon/fsset.c daemon/uncover.c
-// Sources: daemon/record.c daemon/mountview.c daemon/mounts.c daemon/order.c daemon/blockdev.c
-// Sources: daemon/fstypes.c
-// Sources: daemon/luns.c daemon/words.c
-// Sources: daemon/sysattr.c tests/unit/quiet.c
-// Libraries: mount
+// Sources: daemon/base/reason.c daemon/base/sysattr.c daemon/blockers/culprit.c
+// Sources: daemon/driver/guardfd.c daemon/evidence/diskstats.c daemon/evidence/evidence.c
+// Sources: daemon/evidence/swaps.c daemon/evidence/verdict.c daemon/freeze/abandoned.c
+// Sources: daemon/freeze/blockers.c daemon/freeze/deadlines.c daemon/freeze/freezer.c
+// Sources: daemon/freeze/freezing.c daemon/freeze/fsjob.c daemon/freeze/phases.c
+// Sources: daemon/freeze/planning.c daemon/freeze/syncing.c daemon/freeze/thawing.c
+// Sources: daemon/freeze/verifying.c daemon/freeze/writeback.c daemon/plan/blockdev.c
+// Sources: daemon/report/record.c daemon/targets/fsset.c tests/unit/quiet.c
 /*
- * The freezer against file systems that fail, hang and come back late, one call at a time. Time
- * and workers are the test's own.
+ * The freezer with file systems that fail, hang or return late, one call at a time. The test
+ * controls time and workers.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -17,10 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "freezer.h"
+#include "base/log.h"
+#include "freeze/freezer.h"
 #include "hv_vss.h"
-#include "log.h"
-#include "record.h"
+#include "report/record.h"
 #include "test.h"
 
 #define FS		4	/* file systems; descriptors FD .. FD + FS - 1 */
@@ -37,27 +37,39 @@ static struct {
 	int freezes[FS];
 	int thaws[FS];
 	unsigned int count;		/* of calls */
-	unsigned int fail_at;		/* this one ... */
-	int fail_with;			/* ... fails so */
-	char fail_call;			/* or: this call ... */
-	int fail_fs;			/* ... on this file system, always */
+	unsigned int fail_at;		/* number of the call that fails; 0: none */
+	int fail_with;			/* its error */
+	char fail_call;			/* or: each call of this kind fails ... */
+	int fail_fs;			/* ... on this file system */
 	int64_t sync_time[8];		/* of each round; on the first file system */
 	int64_t dirty[8];		/* before each round, and after the last one */
-	int no_flushers;		/* error of waking them */
-	int flusher_kib[512];		/* what is dirty at each look at the flushers */
-	unsigned int looks;
+	int no_flushers;		/* error of wake_flushers() */
+	int flusher_kib[512];		/* dirty amount at each poll during writeback */
+	unsigned int polls;
 	unsigned int wakes;
-	struct record record;		/* of what ended last */
+	struct record record;		/* of the latest backup */
 	unsigned int records;
-	char hang_call;			/* the worker doesn't come back from this call ... */
+	char hang_call;			/* the worker does not return from this call ... */
 	int hang_fs;			/* ... on this file system */
 	bool beside[FS];		/* may be frozen at the same time as the one before */
+	bool optional[FS];		/* to be synced, need not be frozen */
+	int appeared;			/* result of the check for new mounts at the thaw */
+	struct evidence_verdict verdict;
 	bool deliver_late;		/* jobs run, but their results stay in the queue */
 	int verify[8];
 	unsigned int verified;
 	int64_t verify_time;
 	int build_error;
+	int thawed_by_another;		/* process, before verify: this file system */
+	int read_only[FS];
 	bool log_held;
+	bool snapshot_remains;		/* the freeze of a snapshot, after ours has ended */
+	bool no_checker;		/* busy_new() fails */
+	int checks[4];			/* results of the checks for blockers ... */
+	bool waits[4];			/* ... and whether they have waited for one */
+	unsigned int checked, named;
+	int found;			/* culprits that are identified during FIFREEZE */
+	unsigned int checkers;		/* objects that are not freed yet */
 	struct job *queue[64], *done[64];
 	struct job *hung;
 	unsigned int queued, finished;
@@ -69,6 +81,11 @@ static struct {
 	struct freezer_source source;
 	struct guard *guard;
 } m;
+
+void mountview_close(struct mountview *v)
+{
+	(void)v;
+}
 
 void log_hold(bool hold)
 {
@@ -95,6 +112,15 @@ static bool hangs(const struct job *job)
 		return m.freezer.state == FREEZER_FREEZE && job == &set->target[m.hang_fs].job;
 	case 'T':
 		return job == &set->target[m.hang_fs].undo;
+	case 'V':
+		return m.freezer.state == FREEZER_VERIFY;
+	case 'C':	/* the check for blockers */
+		return m.freezer.state == FREEZER_BLOCKERS;
+	case 'N':	/* identifying a blocker; FIFREEZE hangs, too */
+		return m.freezer.state == FREEZER_FREEZE &&
+		       (job == &set->target[m.hang_fs].job || job == &m.freezer.busy->job);
+	case 'L':	/* the check for new mounts at the thaw */
+		return m.freezer.state == FREEZER_THAW && job == &set->job;
 	default:
 		return false;
 	}
@@ -136,24 +162,37 @@ static int fake_wake(void)
 	return m.no_flushers;
 }
 
-/* Asked while the flushers work, and at a round's begin and end. */
+/* Called during writeback, and at the begin and end of each round of syncfs(). */
 static int64_t fake_dirty(void)
 {
-	if (m.freezer.state == FREEZER_FLUSH)
-		return m.flusher_kib[m.looks++];
+	if (m.freezer.state == FREEZER_WRITEBACK)
+		return m.flusher_kib[m.polls++];
 	return m.dirty[m.freezer.round + !m.freezer.syncing];
 }
 
 static int fake_freeze(int fd)
 {
-	int err = call('F', fd);
+	int err;
 
 	assert_true(m.log_held);
+	if (m.thawed_by_another && m.freezer.state == FREEZER_VERIFY) {
+		m.frozen[m.thawed_by_another]--;
+		m.thaws[m.thawed_by_another]++;
+		m.thawed_by_another = 0;
+	}
+	if (m.frozen[fd - FD])
+		return -EBUSY;
+	err = call('F', fd);
 	if (err)
 		return err;
 	assert_int_equal(m.frozen[fd - FD]++, 0);
 	m.freezes[fd - FD]++;
 	return 0;
+}
+
+static int fake_readonly(int fd)
+{
+	return m.read_only[fd - FD];
 }
 
 static int fake_thaw(int fd)
@@ -174,7 +213,16 @@ static int fake_guard(int dev, unsigned long cmd, int fd, uint32_t cookie)
 	assert_int_equal(dev, DEVICE);
 	assert_int_equal(cookie, COOKIE);
 	if (cmd == HV_VSS_IOC_FROZEN)
-		return -ENOTTY;	/* as of a module that is older, and not to be noticed */
+		return -ENOTTY;	/* as an older module; the freezer must ignore it */
+	if (cmd == HV_VSS_IOC_THAW) {
+		int err = call('E', fd);
+
+		if (!err || err == -EINPROGRESS)
+			m.frozen[fd - FD]--, m.thaws[fd - FD]++;
+		return err;
+	}
+	if (cmd == HV_VSS_IOC_DISARM && m.snapshot_remains && !call('D', fd))
+		return 1;
 	return call(cmd == HV_VSS_IOC_ARM ? 'A' : cmd == HV_VSS_IOC_DISARM ? 'D' : 'W', fd);
 }
 
@@ -197,6 +245,7 @@ static void fake_sleep(unsigned int ms)
 
 static const struct sysops ops = {
 	.close = fake_close, .sync = fake_sync, .freeze = fake_freeze, .thaw = fake_thaw,
+	.readonly = fake_readonly,
 	.guard = fake_guard, .dirty_kib = fake_dirty, .now_us = fake_now, .sleep_ms = fake_sleep,
 	.wake_flushers = fake_wake,
 };
@@ -208,8 +257,11 @@ static int fake_build(void *ctx, struct fsset *set)
 	(void)ctx;
 	for (int i = 0; i < FS && !m.build_error; i++) {
 		const struct mounts_fs fs = {
-			.dev = i + 1, .type = "ext4", .source = "/dev/x", .mount = &mount,
-			.mounts = 1, .action = MOUNTS_FREEZE, .beside = m.beside[i],
+			.dev = i + 1, .type = "ext4", .source = "/dev/x",
+			.mount = &mount,
+			.mounts = 1, .action = m.optional[i] ? MOUNTS_SYNC : MOUNTS_FREEZE,
+			.kind = m.optional[i] ? FSTYPE_UNFREEZABLE : FSTYPE_FREEZABLE,
+			.reason = "this type can't be frozen", .beside = m.beside[i],
 		};
 
 		assert_int_equal(fsset_add(set, &fs, FD + i), 0);
@@ -223,6 +275,67 @@ static int fake_verify(void *ctx, struct fsset *set)
 	assert_int_equal(set->n, FS);
 	m.now += m.verify_time;
 	return m.verify[m.verified++];
+}
+
+struct busy *busy_new(const struct fsset *set, const struct busy_config *config)
+{
+	struct busy *b = m.no_checker ? NULL : calloc(1, sizeof(*b));
+
+	assert_int_equal(set->n, FS);
+	if (!b)
+		return NULL;
+	b->config = config;
+	b->fs = calloc(FS, sizeof(*b->fs));
+	b->n = FS;
+	m.checkers++;
+	return b;
+}
+
+void busy_free(struct busy *b)
+{
+	if (!b)
+		return;
+	m.checkers--;
+	free(b->fs);
+	free(b);
+}
+
+static void find(struct busy *b, int n)
+{
+	b->found.n = n;
+	for (int i = 0; i < n; i++)
+		b->found.one[i] = (struct culprit){
+			.pid = 7, .comm = "cat", .call = "splice", .path = "/x",
+		};
+}
+
+void busy_check(struct busy *b)
+{
+	b->result = m.checks[m.checked];
+	b->waited = m.waits[m.checked++];
+	find(b, b->result == -EBUSY);
+}
+
+void busy_name(struct busy *b)
+{
+	m.named++;
+	for (int i = 0; i < FS; i++)
+		assert_int_equal(b->fs[i].wanted, i == m.hang_fs);
+	find(b, m.found);
+}
+
+static int fake_appeared(void *ctx, struct fsset *set)
+{
+	(void)ctx;
+	if (m.appeared)
+		snprintf(set->why, sizeof(set->why), "/late: was mounted");
+	return m.appeared;
+}
+
+static void fake_judge(void *ctx, struct fsset *set)
+{
+	(void)ctx;
+	set->verdict = m.verdict;
 }
 
 static void on_report(void *ctx, enum freezer_event event)
@@ -246,7 +359,7 @@ static void deliver(void)
 	m.finished = 0;
 }
 
-/* Let the workers run until all that is left hangs. */
+/* Let the workers run until only hung jobs are left. */
 static void work(void)
 {
 	while (m.queued) {
@@ -261,8 +374,7 @@ static void work(void)
 	}
 }
 
-/* What hung comes back. */
-static void come_back(void)
+static void hung_job_returns(void)
 {
 	assert_non_null(m.hung);
 	m.hung->run(m.hung);
@@ -283,6 +395,8 @@ static void begin(void)
 	work();
 }
 
+static const struct busy_config busy_config;
+
 static int setup(void **state)
 {
 	(void)state;
@@ -290,10 +404,13 @@ static int setup(void **state)
 	memset(&m, 0, sizeof(m));
 	m.now = 1000 * SECOND;
 	m.config = (struct freezer_config){
-		.freeze_us = 100 * SECOND, .hold_us = 60 * SECOND,
+		.freeze_us = 100 * SECOND, .fifreeze_us = 10 * SECOND, .hold_us = 60 * SECOND,
 		.thaw_us = 20 * SECOND, .patience_us = SECOND,
 	};
-	m.source = (struct freezer_source){ .build = fake_build, .verify = fake_verify };
+	m.source = (struct freezer_source){
+		.build = fake_build, .verify = fake_verify,
+		.appeared = fake_appeared, .judge = fake_judge, .busy = &busy_config,
+	};
 	m.freezer = (struct freezer){
 		.config = &m.config, .source = &m.source, .ops = &ops, .report = on_report,
 		.record = on_record,
@@ -304,11 +421,18 @@ static int setup(void **state)
 static int setup_guard(void **state)
 {
 	setup(state);
-	m.guard = guard_new(DEVICE);
+	m.guard = guard_new(DEVICE, 0);
 	return m.guard ? 0 : -1;
 }
 
-/* Whatever happened: nothing frozen, one thaw per freeze, nothing leaked. */
+static int setup_thawing_guard(void **state)
+{
+	setup(state);
+	m.guard = guard_new(DEVICE, HV_VSS_FEAT_GUARD | HV_VSS_FEAT_THAW);
+	return m.guard ? 0 : -1;
+}
+
+/* After every test: nothing is frozen, each freeze had one thaw, nothing has leaked. */
 static void assert_clean(void)
 {
 	for (int i = 0; i < FS; i++) {
@@ -318,7 +442,9 @@ static void assert_clean(void)
 	assert_int_equal(m.freezer.state, FREEZER_IDLE);
 	assert_null(m.freezer.set);
 	assert_null(m.freezer.stuck);
+	assert_null(m.freezer.late);
 	assert_false(m.log_held);
+	assert_int_equal(m.checkers, m.freezer.lost_checks);
 	assert_int_equal(m.closed % FS, 0);
 	assert_true(m.closed || m.build_error);
 }
@@ -375,7 +501,7 @@ static void plan_failure_is_reported(void **state)
 	assert_clean();
 }
 
-/* Each call fails in turn; the freeze is undone in reverse, or the thaw goes on all the same. */
+/* Each call fails in turn. Then the freeze is undone in reverse order, or the thaw continues. */
 static void every_call_fails_once(void **state)
 {
 	void *guard = m.guard;
@@ -392,7 +518,7 @@ static void every_call_fails_once(void **state)
 			assert_true(at > (guard ? FS * 3U : FS * 2U));
 			freezer_thaw(&m.freezer);
 			work();
-			/* EIO from FITHAW is tried again; from the guard it means "already". */
+			/* FITHAW is retried after EIO. From the guard it means "thawed already". */
 			if (strchr("T", m.calls[2 * (at - 1)]))
 				assert_reported(2, FREEZER_THAW_OK);
 		} else {
@@ -416,14 +542,14 @@ static void failed_freeze_is_undone_in_reverse(void **state)
 	assert_clean();
 }
 
-/* 0 to 2 are independent of each other; 3 has to wait for them. */
+/* File systems 0 to 2 do not depend on each other; 3 has to wait for them. */
 static void set_beside(void)
 {
 	m.beside[1] = true;
 	m.beside[2] = true;
 }
 
-static void independent_ones_are_frozen_together(void **state)
+static void independent_file_systems_are_frozen_together(void **state)
 {
 	(void)state;
 	set_beside();
@@ -431,7 +557,7 @@ static void independent_ones_are_frozen_together(void **state)
 	m.hang_fs = 0;
 	begin();
 	assert_string_equal(m.calls, "S0S1S2S3F1F2");
-	come_back();
+	hung_job_returns();
 	work();
 	assert_string_equal(m.calls, "S0S1S2S3F1F2F0F3");
 	assert_reported(1, FREEZER_FREEZE_OK);
@@ -442,7 +568,7 @@ static void independent_ones_are_frozen_together(void **state)
 	assert_clean();
 }
 
-static void all_begun_together_end_before_a_failure(void **state)
+static void failure_waits_for_parallel_freezes(void **state)
 {
 	(void)state;
 	set_beside();
@@ -457,8 +583,7 @@ static void all_begun_together_end_before_a_failure(void **state)
 	assert_clean();
 }
 
-/* A failure does not wait for one that hangs. */
-static void failure_beside_one_that_hangs(void **state)
+static void failure_does_not_wait_for_a_hung_freeze(void **state)
 {
 	(void)state;
 	set_beside();
@@ -473,7 +598,7 @@ static void failure_beside_one_that_hangs(void **state)
 	assert_reported(1, FREEZER_FAILED);
 	assert_string_equal(m.calls, "S0S1S2S3F0F2T2");
 	assert_string_equal(m.record.reason, "/x: cannot be frozen: Input/output error");
-	come_back();
+	hung_job_returns();
 	assert_string_equal(m.calls, "S0S1S2S3F0F2T2");
 	assert_clean();
 }
@@ -489,7 +614,7 @@ static void failed_freeze_is_disarmed(void **state)
 	assert_clean();
 }
 
-static void foreign_freeze_fails_and_is_left_alone(void **state)
+static void foreign_freeze_fails_and_is_not_thawed(void **state)
 {
 	(void)state;
 	m.fail_call = 'F';
@@ -516,11 +641,11 @@ static void foreign_freeze_may_be_skipped(void **state)
 	assert_reported(2, FREEZER_THAW_OK);
 	assert_string_equal(m.calls, "S0S1S2S3F0F1F1F1F1F1F2F3T3T2T0");
 	assert_int_equal(m.record.fs[1].action, RECORD_SYNCED);
-	assert_string_equal(m.record.fs[1].reason, "somebody else has frozen it");
+	assert_string_equal(m.record.fs[1].reason, "frozen by another process");
 	assert_clean();
 }
 
-static void writing_out_is_repeated_while_it_pays(void **state)
+static void sync_is_repeated_while_it_helps(void **state)
 {
 	static const struct {
 		int64_t time[8], dirty[8];
@@ -533,10 +658,10 @@ static void writing_out_is_repeated_while_it_pays(void **state)
 		{ { 4000000, 100000 }, { 900000, 450001, 0 }, 1 },	/* as much as before */
 		{ { 4000000, 100000 }, { 900000, 2000000, 0 }, 1 },
 		{ { 4000000, 3000000, 1000 }, { 900000, 300000, 299000, 0 }, 2 },
-		{ { 16000000, 8000000, 4000000, 2000000, 1000000, 1000 },	/* enough */
+		{ { 16000000, 8000000, 4000000, 2000000, 1000000, 1000 },	/* the most */
 		  { 900000, 450000, 225000, 112000, 56000, 28000 }, 5 },
-		{ { 51000000, 1000 }, { 900000, 10000 }, 1 },	/* not twice in the time allowed */
-		/* The amount is not told. */
+		{ { 51000000, 1000 }, { 900000, 10000 }, 1 },	/* no time for a second */
+		/* The dirty amount is not known. */
 		{ { 4000000, 100000 }, { -ENOENT, 10000, 9000 }, 2 },
 		{ { 4000000, 3500000, 1000 }, { -ENOENT, -ENOENT, -ENOENT, -ENOENT }, 2 },
 		{ { 4000000, 1000000, 900000 }, { -ENOENT, -ENOENT, -ENOENT, -ENOENT }, 3 },
@@ -559,26 +684,26 @@ static void writing_out_is_repeated_while_it_pays(void **state)
 	}
 }
 
-/* One look at the begin, then one every 20 ms; at the 13th a quarter of a second is over. */
-static void the_kernel_writes_first_while_it_gets_somewhere(void **state)
+/* One poll at the begin, then one every 20 ms; the 13th is after a quarter of a second. */
+static void writeback_continues_while_it_makes_progress(void **state)
 {
 	static const struct {
-		int kib[8];		/* at the first look, and after each quarter of a second */
+		int kib[8];		/* at the first poll, and after each quarter of a second */
 		int error;
 		int64_t budget;
-		unsigned int wakes, looks;
+		unsigned int wakes, polls;
 	} cases[] = {
-		{ { 8192 }, 0, 0, 0, 1 },			/* not worth it */
+		{ { 8192 }, 0, 0, 0, 1 },			/* too little */
 		{ { -ENODATA }, 0, 0, 0, 1 },
 		{ { 900000 }, -EACCES, 0, 1, 1 },
 		{ { 900000, 8192 }, 0, 0, 1, 1 + 13 },
 		{ { 900000, 400000, 100000, 5 }, 0, 0, 3, 1 + 39 },
 		{ { 240000, 239000, 238000, 5 }, 0, 0, 3, 1 + 39 },	/* just fast enough */
 		{ { 240000, 239000, 238001, 5 }, 0, 0, 2, 1 + 26 },
-		{ { 900000, 900000, 5 }, 0, 0, 1, 1 + 13 },	/* a kernel that doesn't care */
+		{ { 900000, 900000, 5 }, 0, 0, 1, 1 + 13 },	/* the kernel does not write */
 		{ { 900000, 1000000, 5 }, 0, 0, 1, 1 + 13 },
 		{ { 900000, 500000, -ENODATA }, 0, 0, 2, 1 + 26 },
-		/* Half of the time is for syncfs(). */
+		/* Half of the time is reserved for syncfs(). */
 		{ { 900000, 500000, 400000, 300000 }, 0, SECOND, 2, 1 + 25 },
 	};
 
@@ -589,14 +714,14 @@ static void the_kernel_writes_first_while_it_gets_somewhere(void **state)
 		for (unsigned int l = 0; l < 8 * 13; l++)
 			m.flusher_kib[l] = cases[i].kib[l / 13];
 		begin();
-		while (m.freezer.state == FREEZER_FLUSH) {
+		while (m.freezer.state == FREEZER_WRITEBACK) {
 			assert_int_equal(m.reports, 0);
 			assert_string_equal(m.calls, "");
 			assert_int_equal(freezer_deadline(&m.freezer), m.now + 20000);
 			pass(20000);
 		}
 		assert_int_equal(m.wakes, cases[i].wakes);
-		assert_int_equal(m.looks, cases[i].looks);
+		assert_int_equal(m.polls, cases[i].polls);
 		assert_reported(1, FREEZER_FREEZE_OK);
 		freezer_thaw(&m.freezer);
 		work();
@@ -605,21 +730,21 @@ static void the_kernel_writes_first_while_it_gets_somewhere(void **state)
 	}
 }
 
-static void what_the_kernel_writes_is_called_off(void **state)
+static void abort_during_writeback(void **state)
 {
 	(void)state;
 	for (int l = 0; l < 512; l++)
 		m.flusher_kib[l] = 900000 - 1000 * l;
 	begin();
 	pass(20000);
-	assert_int_equal(m.freezer.state, FREEZER_FLUSH);
+	assert_int_equal(m.freezer.state, FREEZER_WRITEBACK);
 	freezer_abort(&m.freezer, "for a test");
 	assert_reported(1, FREEZER_FAILED);
 	assert_string_equal(m.calls, "");
 	assert_clean();
 }
 
-static void time_is_up_while_the_kernel_writes(void **state)
+static void deadline_passes_during_writeback(void **state)
 {
 	(void)state;
 	for (int l = 0; l < 512; l++)
@@ -631,11 +756,11 @@ static void time_is_up_while_the_kernel_writes(void **state)
 	assert_int_equal(m.freezer.state, FREEZER_SYNC);
 	pass(0);
 	assert_reported(1, FREEZER_FAILED);
-	come_back();
+	hung_job_returns();
 	assert_clean();
 }
 
-static void writing_out_has_a_budget(void **state)
+static void sync_has_a_time_limit(void **state)
 {
 	(void)state;
 	m.config.sync_us = 10 * SECOND;
@@ -648,13 +773,13 @@ static void writing_out_has_a_budget(void **state)
 	pass(SECOND);
 	assert_reported(1, FREEZER_FAILED);
 	assert_string_equal(m.record.reason,
-			    "/x: writing out was not done within the time allowed");
+			    "/x: syncing was not done within the time allowed");
 	assert_string_equal(m.calls, "S0S1S2");
-	come_back();
+	hung_job_returns();
 	assert_clean();
 }
 
-static void record_tells_what_happened(void **state)
+static void record_has_result_and_reason(void **state)
 {
 	(void)state;
 	m.sync_time[0] = 70000;
@@ -669,7 +794,7 @@ static void record_tells_what_happened(void **state)
 	assert_int_equal(m.record.fs[0].action, RECORD_FROZEN);
 	assert_int_equal(m.record.fs[0].sync_us, 70000);
 	assert_string_equal(m.record.reason, "");
-	/* A failure names its reason and the file system. */
+	/* The record of a failure has its reason and the file system. */
 	m.fail_call = 'F';
 	m.fail_fs = 2;
 	m.fail_with = -EIO;
@@ -679,7 +804,7 @@ static void record_tells_what_happened(void **state)
 	assert_int_equal(m.record.fs[1].action, RECORD_FROZEN);
 	assert_int_equal(m.record.fs[2].action, RECORD_FAILED);
 	assert_int_equal(m.record.fs[3].action, RECORD_UNTOUCHED);
-	/* So does a freeze that was thawed by somebody else. */
+	/* So does that of a freeze that another process has thawed. */
 	m.fail_call = 'T';
 	m.fail_fs = 1;
 	m.fail_with = -EINVAL;
@@ -689,12 +814,12 @@ static void record_tells_what_happened(void **state)
 	work();
 	assert_int_equal(m.records, 3);
 	assert_string_equal(m.record.reason,
-			    "/x: was thawed by somebody else (Invalid argument)");
+			    "/x: was thawed by another process (Invalid argument)");
 	assert_int_equal(m.record.fs[1].action, RECORD_FAILED);
 	assert_clean();
 }
 
-static void unsupported_is_written_out_only(void **state)
+static void unsupported_is_only_synced(void **state)
 {
 	(void)state;
 	m.fail_call = 'F';
@@ -750,7 +875,67 @@ static void kernel_thaw_is_not_repeated(void **state)
 	assert_clean();
 }
 
-static void hold_limit_thaws_and_breaks(void **state)
+static void guard_thaws_in_one_step(void **state)
+{
+	(void)state;
+	begin();
+	m.calls[0] = '\0';
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(2, FREEZER_THAW_OK);
+	assert_string_equal(m.calls, "E3E2E1E0");
+	assert_clean();
+}
+
+/* The guard returns an error for one file system: the thaw fails, and the record has the reason. */
+static void guard_reports_why_a_freeze_has_ended(void **state)
+{
+	static const struct {
+		int err;
+		const char *why;
+	} cases[] = {
+		{ -ESTALE, "/x: was thawed by the kernel (Stale file handle)" },
+		{ -EIDRM, "/x: was thawed by another process (Identifier removed)" },
+		{ -EROFS, "/x: met an error while frozen and became read-only "
+			  "(Read-only file system)" },
+		{ -EINPROGRESS, "/x: cannot be thawed yet, and the kernel goes on trying "
+				"(Operation now in progress)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		m.fail_call = '\0';
+		begin();
+		m.fail_call = 'E';
+		m.fail_fs = 1;
+		m.fail_with = cases[i].err;
+		if (cases[i].err != -EINPROGRESS)
+			m.frozen[1]--, m.thaws[1]++;
+		m.calls[0] = '\0';
+		freezer_thaw(&m.freezer);
+		work();
+		assert_reported(2 * i + 2, FREEZER_THAW_FAILED);
+		assert_string_equal(m.calls, "E3E2E1E0");
+		assert_string_equal(m.record.reason, cases[i].why);
+		assert_clean();
+	}
+}
+
+/* FITHAW ends our freeze, but returns EINVAL because the freeze of a snapshot remains. */
+static void remaining_freeze_of_a_snapshot_is_no_failure(void **state)
+{
+	(void)state;
+	begin();
+	m.snapshot_remains = true;
+	m.frozen[2]--;
+	m.thaws[2]++;
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(2, FREEZER_THAW_OK);
+	assert_clean();
+}
+
+static void hold_limit_thaws_and_fails_the_backup(void **state)
 {
 	(void)state;
 	begin();
@@ -762,8 +947,8 @@ static void hold_limit_thaws_and_breaks(void **state)
 	assert_clean();
 }
 
-/* Freezing may take its time; the host then has all of the hold time left. */
-static void hold_limit_begins_anew_with_the_answer(void **state)
+/* A slow freeze does not shorten the time that the host has for its copy. */
+static void hold_limit_starts_at_the_answer(void **state)
 {
 	(void)state;
 	m.verify_time = 50 * SECOND;
@@ -773,6 +958,57 @@ static void hold_limit_begins_anew_with_the_answer(void **state)
 	assert_reported(1, FREEZER_FREEZE_OK);
 	pass(1);
 	assert_reported(2, FREEZER_BROKEN);
+	assert_clean();
+}
+
+/* Only needed without the guard: the guard itself notices such a thaw. */
+static void thaw_by_another_process_before_the_answer(void **state)
+{
+	(void)state;
+	m.thawed_by_another = 2;
+	begin();
+	if (m.guard) {
+		assert_reported(1, FREEZER_FREEZE_OK);
+		assert_int_equal(m.thawed_by_another, 2);
+		freezer_thaw(&m.freezer);
+		work();
+		assert_clean();
+		return;
+	}
+	assert_reported(1, FREEZER_FAILED);
+	assert_string_equal(m.record.reason, "/x: another process has thawed it while other file "
+					     "systems were being frozen");
+	assert_int_equal(m.record.fs[2].action, RECORD_FAILED);
+	assert_clean();
+}
+
+/* Everything has been thawed before verify runs. It would call FIFREEZE, so it must not run. */
+static void late_verify_freezes_nothing(void **state)
+{
+	(void)state;
+	m.hang_call = 'V';
+	begin();
+	pass(10 * SECOND);
+	assert_reported(1, FREEZER_FAILED);
+	m.calls[0] = '\0';
+	hung_job_returns();
+	assert_string_equal(m.calls, "");
+	assert_clean();
+}
+
+static void becoming_read_only_while_frozen_fails_the_thaw(void **state)
+{
+	(void)state;
+	m.read_only[1] = 1;	/* already before the freeze */
+	begin();
+	m.read_only[2] = 1;
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(2, FREEZER_THAW_FAILED);
+	assert_non_null(strstr(m.record.reason, "become read-only"));
+	assert_int_equal(m.record.fs[1].action, RECORD_FROZEN);
+	assert_int_equal(m.record.fs[2].action, RECORD_FAILED);
+	assert_string_equal(m.record.fs[2].reason, "has become read-only while it was frozen");
 	assert_clean();
 }
 
@@ -786,7 +1022,136 @@ static void abort_while_frozen_thaws(void **state)
 	assert_clean();
 }
 
-static void hung_freeze_frees_the_others_and_is_thawed_late(void **state)
+/* It is shorter than the time that the host allows. */
+static void fifreeze_has_its_own_time_limit(void **state)
+{
+	(void)state;
+	m.hang_call = 'F';
+	m.hang_fs = 3;
+	begin();
+	pass(10 * SECOND - 1);
+	assert_int_equal(m.reports, 0);
+	assert_int_equal(m.frozen[0], 1);
+	pass(1);
+	assert_reported(1, FREEZER_FAILED);
+	assert_string_equal(m.record.reason,
+			    "/x: FIFREEZE was not done within the time allowed");
+	hung_job_returns();
+	assert_clean();
+}
+
+static void blocker_fails_the_freeze_before_fifreeze(void **state)
+{
+	(void)state;
+	m.checks[0] = -EBUSY;
+	begin();
+	assert_reported(1, FREEZER_FAILED);
+	assert_null(strchr(m.calls, 'F'));
+	assert_null(strchr(m.calls, 'T'));
+	assert_string_equal(m.record.reason,
+			    "/x: cannot be frozen now: process 7 (cat) is in splice()");
+	assert_int_equal(m.record.culprits.n, 1);
+	assert_int_equal(m.record.freeze_us, 0);
+	assert_clean();
+}
+
+/* The wait may have been long, so much may be dirty again. */
+static void sync_is_repeated_after_waiting_for_a_blocker(void **state)
+{
+	(void)state;
+	m.waits[0] = true;
+	begin();
+	assert_reported(1, FREEZER_FREEZE_OK);
+	assert_int_equal(m.checked, 2);
+	assert_string_equal(m.calls, "S0S1S2S3S0S1S2S3F0F1F2F3");
+	assert_int_equal(freezer_thaw(&m.freezer), 0);
+	work();
+	assert_reported(2, FREEZER_THAW_OK);
+	assert_int_equal(m.record.culprits.n, 0);
+	assert_clean();
+}
+
+/* A backup does not need the checks for blockers. */
+static void freeze_continues_without_a_check_that_hangs_or_fails(void **state)
+{
+	(void)state;
+	m.hang_call = 'C';
+	begin();
+	assert_null(strchr(m.calls, 'F'));
+	pass(6 * SECOND);
+	assert_reported(1, FREEZER_FREEZE_OK);
+	assert_int_equal(freezer_thaw(&m.freezer), 0);
+	work();
+	assert_reported(2, FREEZER_THAW_OK);
+	assert_int_equal(m.freezer.lost_checks, 1);
+	assert_clean();
+	begin();			/* without a check */
+	assert_reported(3, FREEZER_FREEZE_OK);
+	assert_int_equal(m.checked, 0);
+	hung_job_returns();
+	assert_int_equal(m.freezer.lost_checks, 0);
+	assert_int_equal(freezer_thaw(&m.freezer), 0);
+	work();
+	m.no_checker = true;
+	begin();
+	assert_reported(5, FREEZER_FREEZE_OK);
+	assert_int_equal(freezer_thaw(&m.freezer), 0);
+	work();
+	m.no_checker = false;
+	m.hang_call = 0;
+	m.checks[m.checked] = -EACCES;
+	begin();
+	assert_reported(7, FREEZER_FREEZE_OK);
+	assert_int_equal(freezer_thaw(&m.freezer), 0);
+	work();
+	assert_clean();
+}
+
+static void blocker_of_fifreeze_is_identified(void **state)
+{
+	(void)state;
+	m.hang_call = 'F';
+	m.hang_fs = 1;
+	m.found = 2;
+	begin();
+	pass(SECOND - 1);
+	assert_int_equal(m.named, 0);
+	pass(1);
+	assert_int_equal(m.named, 1);
+	for (int i = 0; i < 9; i++)
+		pass(SECOND);
+	assert_int_equal(m.named, 3);	/* then every 2.5 s */
+	assert_reported(1, FREEZER_FAILED);
+	assert_string_equal(m.record.reason, "/x: FIFREEZE was not done within the time allowed: "
+					     "process 7 (cat) is in splice()");
+	assert_string_equal(m.freezer.stuck_why, m.record.reason);
+	assert_int_equal(m.record.culprits.n, 2);
+	hung_job_returns();
+	assert_clean();
+}
+
+static void hung_identification_loses_only_the_names(void **state)
+{
+	struct job *fifreeze;
+
+	(void)state;
+	m.hang_call = 'N';
+	m.hang_fs = 1;
+	begin();
+	fifreeze = m.hung;
+	for (int i = 0; i < 10; i++)
+		pass(SECOND);
+	assert_reported(1, FREEZER_FAILED);
+	assert_int_equal(m.freezer.lost_checks, 1);
+	assert_int_equal(m.record.culprits.n, 0);
+	hung_job_returns();
+	m.hung = fifreeze;
+	hung_job_returns();
+	assert_int_equal(m.freezer.lost_checks, 0);
+	assert_clean();
+}
+
+static void hung_freeze_thaws_the_others_and_is_thawed_late(void **state)
 {
 	(void)state;
 	m.hang_call = 'F';
@@ -799,8 +1164,8 @@ static void hung_freeze_frees_the_others_and_is_thawed_late(void **state)
 	assert_int_equal(m.thaws[0] + m.thaws[1], 2);
 	assert_true(strstr(m.calls, m.guard ? "W1T1D1W0T0D0" : "T1T0"));
 	assert_int_equal(freezer_begin(&m.freezer, m.guard, COOKIE), -EBUSY);
-	/* It has been in FIFREEZE all the time, and comes back now. */
-	come_back();
+	/* FIFREEZE returns only now. */
+	hung_job_returns();
 	assert_int_equal(m.frozen[2], 0);
 	assert_clean();
 	m.hang_call = 0;
@@ -811,10 +1176,10 @@ static void hung_freeze_frees_the_others_and_is_thawed_late(void **state)
 	assert_clean();
 }
 
-/* The worker is inside FIFREEZE when it is given up, so that it does succeed. */
+/* The worker is inside FIFREEZE when the freezer gives it up. FIFREEZE then succeeds. */
 static struct target *entered;
 
-static int freeze_after_giving_up(int fd)
+static int freeze_that_is_given_up(int fd)
 {
 	int err = fake_freeze(fd);
 
@@ -831,7 +1196,7 @@ static void late_freeze_is_thawed_by_its_worker(void **state)
 	struct sysops late = ops;
 
 	(void)state;
-	late.freeze = freeze_after_giving_up;
+	late.freeze = freeze_that_is_given_up;
 	m.freezer.ops = &late;
 	assert_int_equal(freezer_begin(&m.freezer, m.guard, COOKIE), 0);
 	entered = (struct target *)&m;
@@ -842,8 +1207,8 @@ static void late_freeze_is_thawed_by_its_worker(void **state)
 	assert_clean();
 }
 
-/* FIFREEZE has succeeded, and the deadline passes before we hear of it. */
-static void freeze_done_but_not_heard_of_is_thawed_once(void **state)
+/* FIFREEZE has succeeded, but the deadline passes before the freezer gets the result. */
+static void freeze_without_delivered_result_is_thawed_once(void **state)
 {
 	(void)state;
 	freezer_begin(&m.freezer, m.guard, COOKIE);
@@ -863,7 +1228,7 @@ static void freeze_done_but_not_heard_of_is_thawed_once(void **state)
 	assert_clean();
 }
 
-static void hung_thaw_does_not_hold_up_the_others(void **state)
+static void hung_thaw_does_not_delay_the_others(void **state)
 {
 	(void)state;
 	begin();
@@ -877,12 +1242,12 @@ static void hung_thaw_does_not_hold_up_the_others(void **state)
 	assert_int_equal(m.reports, 1);
 	pass(20 * SECOND);
 	assert_reported(2, FREEZER_THAW_FAILED);
-	come_back();
+	hung_job_returns();
 	assert_clean();
 }
 
-/* The deadline comes before everybody's turn: the others are thawed all the same. */
-static void thaw_deadline_leaves_none_out(void **state)
+/* The deadline passes while one FITHAW hangs, before the next one was submitted. */
+static void thaw_deadline_still_thaws_the_others(void **state)
 {
 	(void)state;
 	begin();
@@ -895,7 +1260,7 @@ static void thaw_deadline_leaves_none_out(void **state)
 	pass(20 * SECOND);
 	assert_reported(2, FREEZER_THAW_FAILED);
 	assert_int_equal(m.thaws[0] + m.thaws[1] + m.thaws[2], 3);
-	come_back();
+	hung_job_returns();
 	assert_clean();
 }
 
@@ -908,7 +1273,7 @@ static void hung_sync_fails_in_time(void **state)
 	pass(100 * SECOND);
 	assert_reported(1, FREEZER_FAILED);
 	assert_int_equal(m.freezes[1], 0);
-	come_back();
+	hung_job_returns();
 	assert_clean();
 }
 
@@ -919,11 +1284,11 @@ static void hung_plan_fails_in_time(void **state)
 	begin();
 	pass(100 * SECOND);
 	assert_reported(1, FREEZER_FAILED);
-	come_back();
+	hung_job_returns();
 	assert_clean();
 }
 
-static void new_mount_starts_over(void **state)
+static void new_mount_restarts_the_freeze(void **state)
 {
 	(void)state;
 	m.verify[0] = 1;
@@ -936,7 +1301,7 @@ static void new_mount_starts_over(void **state)
 	assert_clean();
 }
 
-static void restless_mount_table_fails(void **state)
+static void mount_table_that_keeps_changing_fails(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 8; i++)
@@ -980,6 +1345,175 @@ static void abort_at_every_point(void **state)
 	}
 }
 
+/* The host cancels a freeze whose syncfs() hangs, and requests another one. */
+static void hung_sync_of_a_cancelled_freeze_does_not_block_the_next(void **state)
+{
+	(void)state;
+	m.hang_call = 'S';
+	m.hang_fs = 1;
+	begin();
+	freezer_abort(&m.freezer, "called off");
+	assert_reported(1, FREEZER_FAILED);
+	assert_null(m.freezer.stuck);
+	m.hang_call = 0;
+	begin();
+	assert_reported(2, FREEZER_FREEZE_OK);
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(3, FREEZER_THAW_OK);
+	hung_job_returns();
+	assert_clean();
+}
+
+static void number_of_hung_syncs_is_limited(void **state)
+{
+	int err = 0, begun = 0;
+
+	(void)state;
+	m.hang_call = 'S';
+	m.hang_fs = 1;
+	for (; !err && begun < 7; begun++) {
+		err = freezer_begin(&m.freezer, m.guard, COOKIE);
+		work();
+		freezer_abort(&m.freezer, "called off");
+	}
+	assert_int_equal(err, -EBUSY);
+	assert_true(begun > 2);
+	while (m.freezer.late) {
+		m.hung = &m.freezer.late->target[1].job;
+		hung_job_returns();
+	}
+	assert_clean();
+}
+
+/* Like a suspended ZFS pool: FREEZE succeeds, and later backups do not call syncfs() again. */
+static void hung_optional_sync_is_given_up(void **state)
+{
+	(void)state;
+	m.optional[2] = true;
+	m.hang_call = 'S';
+	m.hang_fs = 2;
+	begin();
+	assert_int_equal(m.reports, 0);
+	pass(11 * SECOND);
+	assert_reported(1, FREEZER_FREEZE_OK);
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(2, FREEZER_THAW_OK);
+	assert_int_equal(m.record.fs[2].action, RECORD_FAILED);
+	assert_string_equal(m.record.fs[2].reason, "syncing it takes too long");
+	m.calls[0] = '\0';
+	begin();
+	assert_reported(3, FREEZER_FREEZE_OK);
+	assert_null(strstr(m.calls, "S2"));
+	assert_null(strstr(m.calls, "F2"));
+	freezer_thaw(&m.freezer);
+	work();
+	assert_string_equal(m.record.fs[2].reason,
+			    "syncing it for an earlier backup has not ended");
+	hung_job_returns();
+	assert_clean();
+}
+
+/* The daemon's list of types may be wrong, so FIFREEZE is called in any case. */
+static void optional_file_system_is_frozen_if_possible(void **state)
+{
+	(void)state;
+	m.optional[1] = true;
+	begin();
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(2, FREEZER_THAW_OK);
+	assert_int_equal(m.record.fs[1].action, RECORD_FROZEN);
+	assert_null(m.record.fs[1].reason);
+	m.fail_call = 'F';
+	m.fail_fs = 1;
+	m.fail_with = -EOPNOTSUPP;
+	begin();
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(4, FREEZER_THAW_OK);
+	assert_int_equal(m.record.fs[1].action, RECORD_SYNCED);
+	assert_string_equal(m.record.fs[1].reason, "this type can't be frozen");
+	assert_clean();
+}
+
+static void dead_file_system_may_be_skipped(void **state)
+{
+	(void)state;
+	for (int skip = 0; skip <= 1; skip++)
+		for (const char *call = "SF"; *call; call++) {
+			setup(state);
+			m.config.skip_dead = skip;
+			m.fail_call = *call;
+			m.fail_fs = 1;
+			m.fail_with = -EIO;
+			begin();
+			assert_reported(1, skip ? FREEZER_FREEZE_OK : FREEZER_FAILED);
+			if (skip) {
+				freezer_thaw(&m.freezer);
+				work();
+				assert_reported(2, FREEZER_THAW_OK);
+			}
+			assert_int_equal(m.record.fs[1].action, RECORD_FAILED);
+			assert_clean();
+		}
+}
+
+static void mount_during_the_freeze_fails_the_thaw(void **state)
+{
+	(void)state;
+	m.appeared = 1;
+	begin();
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(2, FREEZER_THAW_FAILED);
+	assert_string_equal(m.record.reason, "/late: was mounted");
+	assert_clean();
+}
+
+static void writes_while_frozen_fail_a_strict_backup_only(void **state)
+{
+	(void)state;
+	m.verdict = (struct evidence_verdict){
+		.known = 1, .disks = 2, .written = 1, .other = 1, .n = 2,
+		.one = { { "sdb", "sdb3", 2, 8, WRITTEN_DATA },
+			 { "sda", "sda2", 9, 36, WRITTEN_SWAP } },
+	};
+	begin();
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(2, FREEZER_THAW_OK);
+	assert_int_equal(m.record.written, 1);
+	assert_string_equal(m.record.evidence, "written to while frozen: sdb (2 requests, 8 KiB, "
+			    "by way of sdb3), sda by swap alone");
+	m.config.strict = true;
+	begin();
+	freezer_thaw(&m.freezer);
+	work();
+	assert_reported(4, FREEZER_THAW_FAILED);
+	assert_string_equal(m.record.reason, "written to while file systems were frozen: sdb (2 "
+			    "requests, 8 KiB, by way of sdb3), and --strict is set");
+	assert_clean();
+}
+
+/* Everything has been thawed before the check. */
+static void hung_mount_check_only_fails_the_thaw(void **state)
+{
+	(void)state;
+	begin();
+	m.hang_call = 'L';
+	freezer_thaw(&m.freezer);
+	work();
+	for (int i = 0; i < FS; i++)
+		assert_int_equal(m.frozen[i], 0);
+	assert_int_equal(m.reports, 1);
+	pass(20 * SECOND);
+	assert_reported(2, FREEZER_THAW_FAILED);
+	hung_job_returns();
+	assert_clean();
+}
+
 static int clean_up(void **state)
 {
 	(void)state;
@@ -988,6 +1522,7 @@ static int clean_up(void **state)
 }
 
 #define PLAIN(f)	cmocka_unit_test_setup(f, setup)
+#define THAWING(f)	{ #f, f, setup_thawing_guard, teardown_guard, NULL }
 #define GUARD(f)	{ #f "_guard", f, setup_guard, teardown_guard, NULL }
 
 int main(void)
@@ -999,39 +1534,61 @@ int main(void)
 		PLAIN(every_call_fails_once),
 		GUARD(every_call_fails_once),
 		PLAIN(failed_freeze_is_undone_in_reverse),
-		PLAIN(independent_ones_are_frozen_together),
-		PLAIN(all_begun_together_end_before_a_failure),
-		PLAIN(failure_beside_one_that_hangs),
+		PLAIN(independent_file_systems_are_frozen_together),
+		PLAIN(failure_waits_for_parallel_freezes),
+		PLAIN(failure_does_not_wait_for_a_hung_freeze),
 		GUARD(failed_freeze_is_disarmed),
-		PLAIN(foreign_freeze_fails_and_is_left_alone),
+		PLAIN(foreign_freeze_fails_and_is_not_thawed),
 		PLAIN(foreign_freeze_may_be_skipped),
-		PLAIN(writing_out_is_repeated_while_it_pays),
-		PLAIN(the_kernel_writes_first_while_it_gets_somewhere),
-		PLAIN(what_the_kernel_writes_is_called_off),
-		PLAIN(time_is_up_while_the_kernel_writes),
-		PLAIN(writing_out_has_a_budget),
-		PLAIN(record_tells_what_happened),
-		PLAIN(unsupported_is_written_out_only),
+		PLAIN(sync_is_repeated_while_it_helps),
+		PLAIN(writeback_continues_while_it_makes_progress),
+		PLAIN(abort_during_writeback),
+		PLAIN(deadline_passes_during_writeback),
+		PLAIN(sync_has_a_time_limit),
+		PLAIN(record_has_result_and_reason),
+		PLAIN(unsupported_is_only_synced),
 		PLAIN(unsupported_fails_if_strict),
 		PLAIN(foreign_thaw_fails_the_thaw),
 		GUARD(kernel_thaw_is_not_repeated),
-		PLAIN(hold_limit_thaws_and_breaks),
-		GUARD(hold_limit_thaws_and_breaks),
-		PLAIN(hold_limit_begins_anew_with_the_answer),
+		THAWING(guard_thaws_in_one_step),
+		THAWING(guard_reports_why_a_freeze_has_ended),
+		GUARD(remaining_freeze_of_a_snapshot_is_no_failure),
+		PLAIN(hold_limit_thaws_and_fails_the_backup),
+		GUARD(hold_limit_thaws_and_fails_the_backup),
+		PLAIN(hold_limit_starts_at_the_answer),
+		PLAIN(thaw_by_another_process_before_the_answer),
+		GUARD(thaw_by_another_process_before_the_answer),
+		PLAIN(late_verify_freezes_nothing),
+		PLAIN(becoming_read_only_while_frozen_fails_the_thaw),
+		PLAIN(fifreeze_has_its_own_time_limit),
+		GUARD(fifreeze_has_its_own_time_limit),
+		PLAIN(blocker_fails_the_freeze_before_fifreeze),
+		PLAIN(sync_is_repeated_after_waiting_for_a_blocker),
+		PLAIN(freeze_continues_without_a_check_that_hangs_or_fails),
+		PLAIN(blocker_of_fifreeze_is_identified),
+		PLAIN(hung_identification_loses_only_the_names),
 		PLAIN(abort_while_frozen_thaws),
-		PLAIN(hung_freeze_frees_the_others_and_is_thawed_late),
-		GUARD(hung_freeze_frees_the_others_and_is_thawed_late),
+		PLAIN(hung_freeze_thaws_the_others_and_is_thawed_late),
+		GUARD(hung_freeze_thaws_the_others_and_is_thawed_late),
 		PLAIN(late_freeze_is_thawed_by_its_worker),
 		GUARD(late_freeze_is_thawed_by_its_worker),
-		PLAIN(freeze_done_but_not_heard_of_is_thawed_once),
-		GUARD(freeze_done_but_not_heard_of_is_thawed_once),
-		PLAIN(hung_thaw_does_not_hold_up_the_others),
-		PLAIN(thaw_deadline_leaves_none_out),
+		PLAIN(freeze_without_delivered_result_is_thawed_once),
+		GUARD(freeze_without_delivered_result_is_thawed_once),
+		PLAIN(hung_thaw_does_not_delay_the_others),
+		PLAIN(thaw_deadline_still_thaws_the_others),
 		PLAIN(hung_sync_fails_in_time),
 		PLAIN(hung_plan_fails_in_time),
-		PLAIN(new_mount_starts_over),
-		PLAIN(restless_mount_table_fails),
+		PLAIN(new_mount_restarts_the_freeze),
+		PLAIN(mount_table_that_keeps_changing_fails),
 		PLAIN(unreadable_mount_table_fails),
+		PLAIN(hung_sync_of_a_cancelled_freeze_does_not_block_the_next),
+		PLAIN(number_of_hung_syncs_is_limited),
+		PLAIN(hung_optional_sync_is_given_up),
+		PLAIN(optional_file_system_is_frozen_if_possible),
+		PLAIN(dead_file_system_may_be_skipped),
+		PLAIN(mount_during_the_freeze_fails_the_thaw),
+		PLAIN(writes_while_frozen_fail_a_strict_backup_only),
+		PLAIN(hung_mount_check_only_fails_the_thaw),
 		PLAIN(abort_at_every_point),
 		GUARD(abort_at_every_point),
 	};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/hooklist.c daemon/hooknotes.c daemon/log.c daemon/journal.c
-/* Which files are hooks, in which order, whom they must belong to; and the notes. */
+// Sources: daemon/base/journal.c daemon/base/log.c daemon/hooks/hooklist.c
+// Sources: daemon/hooks/hooknotes.c
+/* Which files are hooks, their order, their owners; and the notes of hooks that were called. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "hooklist.h"
-#include "hooknotes.h"
+#include "hooks/hooklist.h"
+#include "hooks/hooknotes.h"
 #include "test.h"
 
 static char dir[64];
@@ -65,7 +66,7 @@ static void expect_list(const char *expected, size_t refused)
 	hooklist_free(&list);
 }
 
-static void order_is_that_of_the_bytes(void **state)
+static void hooks_are_sorted_by_bytes(void **state)
 {
 	static const char * const names[] = { "b", "10-b", "B", "9-a", "a", "_", "10-a.sh" };
 
@@ -75,7 +76,7 @@ static void order_is_that_of_the_bytes(void **state)
 	expect_list("10-a.sh 10-b 9-a B _ a b ", 0);
 }
 
-static void leftovers_are_no_hooks(void **state)
+static void backup_files_and_samples_are_no_hooks(void **state)
 {
 	static const char * const names[] = {
 		".hidden", "a~", "a.bak", "a.bk", "a.orig", "a.rpmnew", "a.rpmorig", "a.rpmsave",
@@ -87,20 +88,20 @@ static void leftovers_are_no_hooks(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		put(names[i], 0755);
-		assert_true(hooklist_ignores(names[i]));
+		assert_true(hooklist_is_ignored(names[i]));
 	}
-	assert_int_equal(hooklist_any(dir), 0);
+	assert_int_equal(hooklist_has_any(dir), 0);
 	put("switched-off", 0644);
 	assert_int_equal(mkdir(in_dir("directory"), 0755), 0);
-	assert_int_equal(hooklist_any(dir), 0);
+	assert_int_equal(hooklist_has_any(dir), 0);
 	expect_list("", 0);
 	put("bak", 0755);
 	put("sample.sh", 0755);
-	assert_int_equal(hooklist_any(dir), 1);
+	assert_int_equal(hooklist_has_any(dir), 1);
 	expect_list("bak sample.sh ", 0);
 }
 
-static void others_must_not_write(void **state)
+static void files_that_others_can_write_are_refused(void **state)
 {
 	(void)state;
 	put("a", 0755);
@@ -111,7 +112,7 @@ static void others_must_not_write(void **state)
 	expect_list("a setuid ", 3);
 }
 
-static void directory_must_be_ours(void **state)
+static void directory_that_others_can_write_is_refused(void **state)
 {
 	static const mode_t wrong[] = { 0775, 0777, 01777 };
 	struct hooklist list;
@@ -126,10 +127,10 @@ static void directory_must_be_ours(void **state)
 		hooklist_free(&list);
 	}
 	assert_int_equal(hooklist_read(&list, in_dir("none"), geteuid()), -ENOENT);
-	assert_int_equal(hooklist_any(in_dir("none")), -ENOENT);
+	assert_int_equal(hooklist_has_any(in_dir("none")), -ENOENT);
 }
 
-static void links_lead_to_what_is_judged(void **state)
+static void target_of_a_link_is_checked(void **state)
 {
 	(void)state;
 	assert_int_equal(mkdir(in_dir("open"), 0777), 0);
@@ -141,17 +142,17 @@ static void links_lead_to_what_is_judged(void **state)
 	assert_int_equal(symlink("closed/a", in_dir("good")), 0);
 	assert_int_equal(symlink("nowhere", in_dir("dangling")), 0);
 	expect_list("good ", 2);
-	/* Others could make a link lead to something else of root's. */
+	/* Other users could replace a link there by one to another file of root's. */
 	assert_int_equal(symlink("../closed/a", in_dir("open/link")), 0);
-	assert_non_null(hooklist_distrusts(in_dir("open/link"), geteuid()));
+	assert_non_null(hooklist_check_trust(in_dir("open/link"), geteuid()));
 	assert_int_equal(symlink("open", in_dir("way")), 0);
-	assert_non_null(hooklist_distrusts(in_dir("way/link"), geteuid()));
-	/* In a sticky directory like /tmp nobody else can put another one in its place. */
+	assert_non_null(hooklist_check_trust(in_dir("way/link"), geteuid()));
+	/* In a sticky directory like /tmp other users can't replace it. */
 	assert_int_equal(chmod(in_dir("open"), 01777), 0);
 	expect_list("bad good ", 1);
 }
 
-static void owner_is_judged(void **state)
+static void owner_is_checked(void **state)
 {
 	(void)state;
 	if (geteuid())
@@ -159,21 +160,21 @@ static void owner_is_judged(void **state)
 	put("a", 0755);
 	assert_int_equal(chown(in_dir("a"), 12345, 0), 0);
 	expect_list("", 1);
-	assert_null(hooklist_distrusts(in_dir("a"), 12345));
+	assert_null(hooklist_check_trust(in_dir("a"), 12345));
 	assert_int_equal(chown(in_dir("a"), 0, 0), 0);
 	assert_int_equal(chown(dir, 12345, 0), 0);
-	assert_non_null(hooklist_distrusts(in_dir("a"), 0));
+	assert_non_null(hooklist_check_trust(in_dir("a"), 0));
 	assert_int_equal(chown(dir, 0, 0), 0);
 	expect_list("a ", 0);
 }
 
-static void one_program_will_do(void **state)
+static void one_program_instead_of_a_directory(void **state)
 {
 	struct hooklist list;
 
 	(void)state;
 	put("fsfreeze-hook", 0755);
-	assert_int_equal(hooklist_any(in_dir("fsfreeze-hook")), 1);
+	assert_int_equal(hooklist_has_any(in_dir("fsfreeze-hook")), 1);
 	assert_int_equal(hooklist_read(&list, in_dir("fsfreeze-hook"), geteuid()), 0);
 	assert_int_equal(list.n, 1);
 	hooklist_free(&list);
@@ -186,7 +187,7 @@ static void one_program_will_do(void **state)
 	hooklist_free(&list);
 }
 
-static void notes_survive(void **state)
+static void notes_are_kept_until_they_are_removed(void **state)
 {
 	const struct hook_backup backup = { .id = "17.5-3", .time = 17, .type = 4 };
 	struct hook_backup seen;
@@ -210,20 +211,20 @@ static void notes_survive(void **state)
 	assert_int_equal(notes.n, 2);
 	assert_string_equal(notes.path[0], "/a");
 	assert_string_equal(notes.path[1], "/b c");
-	assert_int_equal(hooknotes_drop(&notes, "/b c"), 0);
+	assert_int_equal(hooknotes_remove(&notes, "/b c"), 0);
 	hooknotes_close(&notes);
 
 	assert_int_equal(hooknotes_open(&notes, dir, 0), 0);
 	assert_int_equal(hooknotes_read(&notes, &seen), 0);
 	assert_int_equal(notes.n, 1);
-	assert_int_equal(hooknotes_drop(&notes, "/a"), 0);
+	assert_int_equal(hooknotes_remove(&notes, "/a"), 0);
 	assert_true(hooknotes_exist(dir));
-	assert_int_equal(hooknotes_drop(&notes, NULL), 0);
+	assert_int_equal(hooknotes_remove(&notes, NULL), 0);
 	assert_false(hooknotes_exist(dir));
 	hooknotes_close(&notes);
 }
 
-static void notes_may_hold_anything(void **state)
+static void damaged_notes_do_no_harm(void **state)
 {
 	static const char * const texts[] = {
 		"", "\n", "#\n", "#\n/a", "# x y z\n\n//\n", "/a\n/b", "no path\n", "#",
@@ -241,8 +242,8 @@ static void notes_may_hold_anything(void **state)
 		assert_int_equal(hooknotes_open(&notes, dir, 0), 0);
 		assert_int_equal(hooknotes_read(&notes, &seen), 0);
 		assert_true(notes.n <= 1);
-		assert_int_equal(hooknotes_drop(&notes, "/longer/than/the/text"), -EINVAL);
-		assert_int_equal(hooknotes_drop(&notes, NULL), 0);
+		assert_int_equal(hooknotes_remove(&notes, "/longer/than/the/text"), -EINVAL);
+		assert_int_equal(hooknotes_remove(&notes, NULL), 0);
 		hooknotes_close(&notes);
 	}
 	assert_int_equal(unlink(in_dir("hooks")), 0);
@@ -250,18 +251,20 @@ static void notes_may_hold_anything(void **state)
 	assert_int_equal(hooknotes_open(&notes, dir, 0), -ELOOP);
 }
 
+#define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(order_is_that_of_the_bytes, setup, teardown),
-		cmocka_unit_test_setup_teardown(leftovers_are_no_hooks, setup, teardown),
-		cmocka_unit_test_setup_teardown(others_must_not_write, setup, teardown),
-		cmocka_unit_test_setup_teardown(directory_must_be_ours, setup, teardown),
-		cmocka_unit_test_setup_teardown(links_lead_to_what_is_judged, setup, teardown),
-		cmocka_unit_test_setup_teardown(owner_is_judged, setup, teardown),
-		cmocka_unit_test_setup_teardown(one_program_will_do, setup, teardown),
-		cmocka_unit_test_setup_teardown(notes_survive, setup, teardown),
-		cmocka_unit_test_setup_teardown(notes_may_hold_anything, setup, teardown),
+		TEST(hooks_are_sorted_by_bytes),
+		TEST(backup_files_and_samples_are_no_hooks),
+		TEST(files_that_others_can_write_are_refused),
+		TEST(directory_that_others_can_write_is_refused),
+		TEST(target_of_a_link_is_checked),
+		TEST(owner_is_checked),
+		TEST(one_program_instead_of_a_directory),
+		TEST(notes_are_kept_until_they_are_removed),
+		TEST(damaged_notes_do_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/hookproc.c daemon/hooklist.c daemon/sysops.c daemon/log.c daemon/journal.c
-/* One hook: its surroundings, its output, its end, and what happens if that does not come. */
+// Sources: daemon/base/journal.c daemon/base/log.c daemon/base/sysops.c daemon/hooks/hooklist.c
+// Sources: daemon/hooks/hookproc.c
+/* One hook: its environment, its output, its end, and what happens if it does not end. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,16 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "hookproc.h"
-#include "log.h"
-#include "sysops.h"
+#include "base/log.h"
+#include "base/sysops.h"
+#include "hooks/hookproc.h"
 #include "test.h"
 
 #define MS	1000LL
 #define S	(1000 * MS)
 
 static char hook[32];
-static char said[512 * 1024];
+static char logged[512 * 1024];
 static int log_fd;
 
 static void write_hook(const char *text)
@@ -48,9 +49,9 @@ static int run_for(int64_t timeout_us, int cancel)
 	assert_int_equal(ftruncate(log_fd, 0), 0);
 	assert_int_equal(lseek(log_fd, 0, SEEK_SET), 0);
 	ret = hookproc_run(&call);
-	got = pread(log_fd, said, sizeof(said) - 1, 0);
+	got = pread(log_fd, logged, sizeof(logged) - 1, 0);
 	assert_true(got >= 0);
-	said[got] = '\0';
+	logged[got] = '\0';
 	return ret;
 }
 
@@ -60,56 +61,56 @@ static int run(const char *text)
 	return run_for(20 * S, -1);
 }
 
-static void expect_said(const char *text)
+static void expect_logged(const char *text)
 {
-	if (!strstr(said, text))
-		fail_msg("no '%s' in: %s", text, said);
+	if (!strstr(logged, text))
+		fail_msg("no '%s' in: %s", text, logged);
 }
 
 static void exit_status_is_returned(void **state)
 {
 	(void)state;
 	assert_int_equal(run("#!/bin/sh\nexit 0\n"), 0);
-	assert_string_equal(said, "");
+	assert_string_equal(logged, "");
 	assert_int_equal(run("#!/bin/sh\nexit 7\n"), 7);
-	expect_said(": freeze: exit status 7\n");
+	expect_logged(": freeze: exit status 7\n");
 	assert_int_equal(run("#!/bin/sh\nkill -9 $$\n"), -EINTR);
-	expect_said(": freeze: killed by signal 9\n");
+	expect_logged(": freeze: killed by signal 9\n");
 }
 
-static void what_cannot_be_run_is_said(void **state)
+static void hook_that_cannot_be_run_is_logged(void **state)
 {
 	(void)state;
 	assert_int_equal(run("#!/no/such/interpreter\n"), -ENOENT);
-	expect_said("cannot be run: No such file or directory");
-	/* A shell would run it, so scripts for qemu-guest-agent need no first line. */
+	expect_logged("cannot be run: No such file or directory");
+	/* A file without "#!" is run by a shell: some scripts for qemu-guest-agent have none. */
 	assert_int_equal(run("test $1 = freeze && exit 5\n"), 5);
 }
 
-static void surroundings_are_clean(void **state)
+static void environment_is_clean(void **state)
 {
 	(void)state;
 	setenv("LD_PRELOAD_OF_OURS", "x", 1);
 	assert_int_equal(run("#!/bin/sh\nenv | grep -v -e ^PWD= -e ^_= -e ^OLDPWD= -e ^SHLVL= |"
 			     " sort | tr '\\n' ' '\npwd\numask\necho \"$# $1\"\n"), 0);
-	expect_said(": HV_VSS_OPERATION=freeze PATH=/bin:/usr/bin /\n");
-	expect_said(": 0022\n");
-	expect_said(": 1 freeze\n");
-	/* A session of its own, no signal blocked or ignored. */
+	expect_logged(": HV_VSS_OPERATION=freeze PATH=/bin:/usr/bin /\n");
+	expect_logged(": 0022\n");
+	expect_logged(": 1 freeze\n");
+	/* The hook has its own session, and no signal is blocked or ignored. */
 	assert_int_equal(run("#!/bin/sh\nread -r p _ _ _ g s _ </proc/$$/stat\n"
 			     "echo own $((p == g && p == s))\n"
 			     "for set in SigBlk SigIgn; do\n"
 			     "m=$(sed -n \"s/^$set:\\t//p\" /proc/self/status)\n"
 			     "echo $set $((0x$m & 0x7fffffff))\ndone\n"), 0);
-	expect_said(": own 1\n");
-	/* The upper ones are the C library's own. */
-	expect_said(": SigBlk 0\n");
-	expect_said(": SigIgn 0\n");
+	expect_logged(": own 1\n");
+	/* Without the real-time signals, two of which the C library uses. */
+	expect_logged(": SigBlk 0\n");
+	expect_logged(": SigIgn 0\n");
 	/* Nothing is open but stdin, stdout and stderr (and what ls itself opens). */
 	assert_int_equal(run("#!/bin/sh\nls -l /proc/self/fd | wc -l\nreadlink /proc/self/fd/0\n"),
 			 0);
-	expect_said(": 5\n");
-	expect_said(": /dev/null\n");
+	expect_logged(": 5\n");
+	expect_logged(": /dev/null\n");
 }
 
 static void output_becomes_lines(void **state)
@@ -117,30 +118,30 @@ static void output_becomes_lines(void **state)
 	(void)state;
 	assert_int_equal(run("#!/bin/sh\nprintf 'one\\n\\ntwo\\033[2J\\nunfinished'\n"
 			     "echo ' err' >&2\n"), 0);
-	expect_said(": one\nhook ");
-	expect_said(": two?[2J\nhook ");
-	expect_said(": unfinished err\n");
+	expect_logged(": one\nhook ");
+	expect_logged(": two?[2J\nhook ");
+	expect_logged(": unfinished err\n");
 	assert_int_equal(run("#!/bin/sh\nhead -c 1000 /dev/zero | tr '\\0' x; echo\n"), 0);
-	expect_said("xxxxxxxx ...\n");
-	assert_true(strlen(said) < 500);
-	/* However much it says. */
+	expect_logged("xxxxxxxx ...\n");
+	assert_true(strlen(logged) < 500);
+	/* A large output is cut. */
 	assert_int_equal(run("#!/bin/sh\nyes | head -n 100000\n"), 0);
-	expect_said("99800 more lines");
-	assert_true(strlen(said) < 200 * 40);
+	expect_logged("99800 more lines");
+	assert_true(strlen(logged) < 200 * 40);
 }
 
-static void time_out_kills_the_group(void **state)
+static void timeout_kills_the_process_group(void **state)
 {
 	int64_t begun = sysops_real.now_us();
 
 	(void)state;
 	write_hook("#!/bin/sh\ntrap 'echo bye; exit 0' TERM\necho begun\nsleep 61 & wait\n");
 	assert_int_equal(run_for(300 * MS, -1), -ETIMEDOUT);
-	expect_said(": begun\n");
-	expect_said(": freeze: not done in time: killed\n");
-	expect_said(": bye\n");
+	expect_logged(": begun\n");
+	expect_logged(": freeze: timed out: killed\n");
+	expect_logged(": bye\n");
 	assert_true(sysops_real.now_us() - begun < 10 * S);
-	/* Deaf to SIGTERM, and so are its children. */
+	/* The hook and its children ignore SIGTERM. */
 	begun = sysops_real.now_us();
 	write_hook("#!/bin/sh\ntrap '' TERM\nsleep 62 & sleep 62\n");
 	assert_int_equal(run_for(300 * MS, -1), -ETIMEDOUT);
@@ -154,19 +155,19 @@ static void background_child_is_not_waited_for(void **state)
 	int64_t begun = sysops_real.now_us();
 
 	(void)state;
-	assert_int_equal(run("#!/bin/sh\nsleep 3 &\necho said\nexit 3\n"), 3);
-	expect_said(": said\n");
+	assert_int_equal(run("#!/bin/sh\nsleep 3 &\necho logged\nexit 3\n"), 3);
+	expect_logged(": logged\n");
 	assert_true(sysops_real.now_us() - begun < 2500 * MS);
-	/* And not killed: it may hold what the hook is there for. */
+	/* And not killed: it may hold a lock for the hook. */
 	assert_int_equal(run("#!/bin/sh\n(sleep 0.5; echo alive >/tmp/hook.alive) >&- 2>&- &\n"),
 			 0);
 	usleep(1500 * 1000);
 	assert_int_equal(unlink("/tmp/hook.alive"), 0);
-	/* A hook that closes its output itself is waited for. */
+	/* The daemon waits for a hook that closes its output. */
 	assert_int_equal(run("#!/bin/sh\nexec >&- 2>&-\nsleep 0.3\nexit 9\n"), 9);
 }
 
-static void cancel_ends_it(void **state)
+static void cancel_ends_the_hook(void **state)
 {
 	int64_t begun = sysops_real.now_us();
 	int fd[2];
@@ -176,7 +177,7 @@ static void cancel_ends_it(void **state)
 	assert_int_equal(write(fd[1], "x", 1), 1);
 	write_hook("#!/bin/sh\nsleep 63\n");
 	assert_int_equal(run_for(60 * S, fd[0]), -ECANCELED);
-	expect_said(": freeze: no longer wanted: killed\n");
+	expect_logged(": freeze: cancelled: killed\n");
 	assert_true(sysops_real.now_us() - begun < 10 * S);
 	close(fd[0]);
 	close(fd[1]);
@@ -193,7 +194,7 @@ static int setup(void **state)
 	log_fd = mkstemp(name);
 	if (fd < 0 || log_fd < 0 || fchmod(fd, 0755) || close(fd) || unlink(name))
 		return -1;
-	/* Also what this program was started with. */
+	/* Also descriptors that this program has inherited. */
 	for (int i = STDERR_FILENO + 1; i < 256; i++)
 		fcntl(i, F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
@@ -214,12 +215,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exit_status_is_returned),
-		cmocka_unit_test(what_cannot_be_run_is_said),
-		cmocka_unit_test(surroundings_are_clean),
+		cmocka_unit_test(hook_that_cannot_be_run_is_logged),
+		cmocka_unit_test(environment_is_clean),
 		cmocka_unit_test(output_becomes_lines),
-		cmocka_unit_test(time_out_kills_the_group),
+		cmocka_unit_test(timeout_kills_the_process_group),
 		cmocka_unit_test(background_child_is_not_waited_for),
-		cmocka_unit_test(cancel_ends_it),
+		cmocka_unit_test(cancel_ends_the_hook),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/hooks.c daemon/hookrun.c daemon/hookproc.c daemon/hooklist.c daemon/hooknotes.c
-// Sources: daemon/pool.c daemon/sysops.c daemon/log.c daemon/journal.c
+// Sources: daemon/base/journal.c daemon/base/log.c daemon/base/pool.c daemon/base/sysops.c
+// Sources: daemon/hooks/hooklist.c daemon/hooks/hooknotes.c daemon/hooks/hookproc.c
+// Sources: daemon/hooks/hookrun.c daemon/hooks/hooks.c
 /*
- * The daemon's end and the runner, the latter in a process forked by this program. Each hook
- * writes down that it was called; what it does then is up to the test.
+ * The daemon's side and the runner, which is a process forked by this program. Each hook records
+ * that it was called, then it does what the test has put into it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hooks.h"
-#include "log.h"
-#include "selfspawn.h"
-#include "sysops.h"
+#include "base/log.h"
+#include "base/selfspawn.h"
+#include "base/sysops.h"
+#include "hooks/hooks.h"
 #include "test.h"
 
 #define MS	1000LL
@@ -44,7 +45,7 @@ int selfspawn(pid_t *pid, char **argv, int fd)
 	setpgid(0, 0);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	/* As in a new program: no other descriptor of the daemon. */
+	/* A new program would have no other descriptor of the daemon either. */
 	dup2(fd, SELFSPAWN_FD);
 	for (int i = SELFSPAWN_FD + 1; i < 64; i++)
 		close(i);
@@ -84,7 +85,7 @@ static const char *called(void)
 	return text;
 }
 
-/* What the daemon's loop does, until that state or the time is reached. */
+/* Does what the daemon's loop does, until the state or the timeout is reached. */
 static void loop_until(enum hooks_state state, int64_t timeout_us)
 {
 	int64_t until = sysops_real.now_us() + timeout_us;
@@ -156,14 +157,14 @@ static int teardown(void **state)
 	return system(command);
 }
 
-static void thaw_is_in_reverse(void **state)
+static void thaw_is_in_reverse_order(void **state)
 {
 	(void)state;
 	put("b", "");
 	put("a", "");
 	put("c", "");
 	freeze();
-	loop_until(HOOKS_HELD, 20 * S);
+	loop_until(HOOKS_QUIESCED, 20 * S);
 	expect_report(true);
 	assert_string_equal(called(), "a freeze |b freeze |c freeze |");
 	assert_true(hooknotes_exist(run_dir));
@@ -171,7 +172,7 @@ static void thaw_is_in_reverse(void **state)
 	expect_end("a freeze |b freeze |c freeze |c thaw ok|b thaw ok|a thaw ok|");
 }
 
-static void failure_thaws_those_that_ran(void **state)
+static void failure_thaws_the_hooks_that_ran(void **state)
 {
 	(void)state;
 	put("a", "");
@@ -183,20 +184,20 @@ static void failure_thaws_those_that_ran(void **state)
 	expect_end("a freeze |b freeze |b thaw failed|a thaw failed|");
 }
 
-static void failure_may_be_passed_over(void **state)
+static void failure_may_be_ignored(void **state)
 {
 	(void)state;
 	config.keep_going = true;
 	put("a", "exit 1");
 	put("b", "");
 	freeze();
-	loop_until(HOOKS_HELD, 20 * S);
+	loop_until(HOOKS_QUIESCED, 20 * S);
 	expect_report(true);
 	hooks_end(&hooks, true);
 	expect_end("a freeze |b freeze |b thaw ok|a thaw ok|");
 }
 
-static void time_out_is_a_failure(void **state)
+static void timeout_is_a_failure(void **state)
 {
 	(void)state;
 	config.timeout_us = 300 * MS;
@@ -207,7 +208,7 @@ static void time_out_is_a_failure(void **state)
 	expect_end("a freeze |a thaw failed|");
 }
 
-static void budget_is_for_all(void **state)
+static void time_limit_is_for_all_hooks_together(void **state)
 {
 	int64_t begun = sysops_real.now_us();
 
@@ -221,7 +222,7 @@ static void budget_is_for_all(void **state)
 	expect_end("a freeze |b freeze |b thaw failed|a thaw failed|");
 }
 
-static void refused_one_is_a_failure(void **state)
+static void refused_hook_is_a_failure(void **state)
 {
 	char path[256];
 
@@ -236,13 +237,13 @@ static void refused_one_is_a_failure(void **state)
 	expect_end("");
 	config.keep_going = true;
 	freeze();
-	loop_until(HOOKS_HELD, 20 * S);
+	loop_until(HOOKS_QUIESCED, 20 * S);
 	expect_report(true);
 	hooks_end(&hooks, false);
 	expect_end("a freeze |a thaw failed|");
 }
 
-static void without_notes_nothing_is_run(void **state)
+static void without_notes_no_hook_is_run(void **state)
 {
 	(void)state;
 	put("a", "");
@@ -254,7 +255,7 @@ static void without_notes_nothing_is_run(void **state)
 	expect_end("");
 }
 
-static void nothing_to_run_takes_no_process(void **state)
+static void without_hooks_there_is_no_runner(void **state)
 {
 	(void)state;
 	freeze();
@@ -275,7 +276,7 @@ static void nothing_to_run_takes_no_process(void **state)
 	expect_report(true);
 }
 
-static void given_up_in_the_middle(void **state)
+static void cancelled_while_hooks_run(void **state)
 {
 	(void)state;
 	put("a", "");
@@ -287,9 +288,9 @@ static void given_up_in_the_middle(void **state)
 		usleep(10 * 1000);
 	hooks_end(&hooks, false);
 	expect_end("a freeze |b freeze |b thaw failed|a thaw failed|");
-	/* Before anything was run. */
+	/* Before any hook was run. */
 	freeze();
-	assert_int_equal(hooks.state, HOOKS_LOOKING);
+	assert_int_equal(hooks.state, HOOKS_SEARCHING);
 	hooks_end(&hooks, false);
 	assert_int_equal(hooks.state, HOOKS_IDLE);
 }
@@ -316,7 +317,7 @@ static void runner_is_killed_while_frozen(void **state)
 	(void)state;
 	put("a", "");
 	freeze();
-	loop_until(HOOKS_HELD, 20 * S);
+	loop_until(HOOKS_QUIESCED, 20 * S);
 	expect_report(true);
 	kill(hooks.runner, SIGKILL);
 	while (hooks.fd >= 0) {
@@ -324,13 +325,13 @@ static void runner_is_killed_while_frozen(void **state)
 		hooks_read(&hooks);
 	}
 	/* Nothing is executed while file systems are frozen. */
-	assert_int_equal(hooks.state, HOOKS_HELD);
+	assert_int_equal(hooks.state, HOOKS_QUIESCED);
 	assert_string_equal(called(), "a freeze |");
 	hooks_end(&hooks, true);
 	expect_end("a freeze |a thaw failed|");
 }
 
-/* A process like the daemon, that dies with the hooks frozen. */
+/* Forks a daemon that is killed after the hooks were called with "freeze". */
 static void die_frozen(bool runner_too)
 {
 	pid_t pid = fork();
@@ -338,7 +339,7 @@ static void die_frozen(bool runner_too)
 
 	if (!pid) {
 		freeze();
-		loop_until(HOOKS_HELD, 20 * S);
+		loop_until(HOOKS_QUIESCED, 20 * S);
 		if (runner_too)
 			kill(hooks.runner, SIGKILL);
 		kill(getpid(), SIGKILL);
@@ -354,7 +355,7 @@ static void daemon_is_killed(void **state)
 	put("b", "");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	die_frozen(false);
-	assert_true(waitpid(-1, NULL, 0) > 0);	/* the runner has ended by itself */
+	assert_true(waitpid(-1, NULL, 0) > 0);	/* the runner ends by itself */
 	assert_string_equal(called(), "a freeze |b freeze |b thaw failed|a thaw failed|");
 	assert_false(hooknotes_exist(run_dir));
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
@@ -368,12 +369,12 @@ static void daemon_and_runner_are_killed(void **state)
 	die_frozen(true);
 	assert_string_equal(called(), "a freeze |b freeze |");
 	assert_true(hooknotes_exist(run_dir));
-	/* The next daemon. */
+	/* The next daemon thaws. */
 	hooks_clean_up(&hooks);
 	expect_end("a freeze |b freeze |b thaw failed|a thaw failed|");
 	hooks_clean_up(&hooks);
 	assert_int_equal(hooks.state, HOOKS_IDLE);
-	/* The same by --thaw-leftovers. */
+	/* --thaw-leftovers thaws. */
 	die_frozen(true);
 	assert_int_equal(hookrun_leftovers(&config), 0);
 	assert_string_equal(called(), "a freeze |b freeze |b thaw failed|a thaw failed|"
@@ -386,22 +387,24 @@ static int quiet(void **state)
 	return freopen("/dev/null", "w", stderr) ? 0 : -1;
 }
 
+#define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(thaw_is_in_reverse, setup, teardown),
-		cmocka_unit_test_setup_teardown(failure_thaws_those_that_ran, setup, teardown),
-		cmocka_unit_test_setup_teardown(failure_may_be_passed_over, setup, teardown),
-		cmocka_unit_test_setup_teardown(time_out_is_a_failure, setup, teardown),
-		cmocka_unit_test_setup_teardown(budget_is_for_all, setup, teardown),
-		cmocka_unit_test_setup_teardown(refused_one_is_a_failure, setup, teardown),
-		cmocka_unit_test_setup_teardown(without_notes_nothing_is_run, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_to_run_takes_no_process, setup, teardown),
-		cmocka_unit_test_setup_teardown(given_up_in_the_middle, setup, teardown),
-		cmocka_unit_test_setup_teardown(runner_is_killed, setup, teardown),
-		cmocka_unit_test_setup_teardown(runner_is_killed_while_frozen, setup, teardown),
-		cmocka_unit_test_setup_teardown(daemon_is_killed, setup, teardown),
-		cmocka_unit_test_setup_teardown(daemon_and_runner_are_killed, setup, teardown),
+		TEST(thaw_is_in_reverse_order),
+		TEST(failure_thaws_the_hooks_that_ran),
+		TEST(failure_may_be_ignored),
+		TEST(timeout_is_a_failure),
+		TEST(time_limit_is_for_all_hooks_together),
+		TEST(refused_hook_is_a_failure),
+		TEST(without_notes_no_hook_is_run),
+		TEST(without_hooks_there_is_no_runner),
+		TEST(cancelled_while_hooks_run),
+		TEST(runner_is_killed),
+		TEST(runner_is_killed_while_frozen),
+		TEST(daemon_is_killed),
+		TEST(daemon_and_runner_are_killed),
 	};
 
 	return cmocka_run_group_tests(tests, quiet, NULL);

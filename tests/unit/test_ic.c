@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: src/ic.c
-/* The wire format: what hosts send, what they may send, what goes back. */
+/* The wire format: requests that hosts send, others that they could send, and the answers. */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ static uint32_t get32(const uint8_t *p)
 	return get16(p) | (uint32_t)get16(p + 2) << 16;
 }
 
-/* A header as a host sends it; every byte that has no meaning here is a pattern. */
+/* A header as hosts send it. Bytes that have no meaning here have a pattern. */
 static uint8_t *message(unsigned int type, uint32_t len)
 {
 	uint8_t *m = malloc(len ? len : 1);
@@ -110,7 +110,7 @@ static void parse_vss_without_its_header_is_malformed(void **unused)
 		assert_int_equal(req.kind, HV_VSS_IC_MALFORMED);
 		free(m);
 	}
-	/* Both of these return flags: without room for them there is no right answer. */
+	/* The answers to both have flags. Without room for them there is no right answer. */
 	for (len = 36; len <= 40; len++) {
 		m = vss(HV_VSS_OP_HOT_BACKUP, len);
 		hv_vss_ic_parse(m, len, &req);
@@ -174,7 +174,7 @@ static void parse_freeze_finds_the_disks(void **unused)
 	assert_int_equal(lun.port, 4);
 	assert_int_equal(lun.target, 5);
 	assert_int_equal(lun.lun, 6);
-	/* Padding is zero towards the daemon, whatever the host had there. */
+	/* The daemon gets padding of zeros, whatever the host has sent there. */
 	assert_memory_equal(lun.reserved, "\0\0\0", 3);
 	assert_int_equal(lun.reserved2, 0);
 	free(m);
@@ -209,7 +209,7 @@ static void parse_freeze_of_any_length_stays_inside(void **unused)
 	uint8_t *m;
 
 	(void)unused;
-	/* The sanitizer watches over the malloc'ed message. */
+	/* The message is allocated, so that the sanitizer finds reads beyond its end. */
 	for (len = 36; len < 200; len++) {
 		m = vss(HV_VSS_OP_FREEZE, len);
 		if (len >= 48)
@@ -238,7 +238,7 @@ static void check_negotiated(uint8_t *m, uint32_t len, uint32_t fw, uint32_t msg
 	assert_int_equal(get16(m + 18), 16);
 	assert_int_equal(get32(m + 20), 0);
 	assert_int_equal(m[25], 5);
-	/* The rest of the header is as it was. */
+	/* The rest of the header has not changed. */
 	assert_memory_equal(m, head, 18);
 	assert_int_equal(m[24], head[24]);
 	assert_memory_equal(m + 26, head + 26, 2);
@@ -253,7 +253,7 @@ static void check_negotiated(uint8_t *m, uint32_t len, uint32_t fw, uint32_t msg
 		assert_int_equal(m[i], 0);
 }
 
-static void negotiate_takes_what_windows_offers(void **unused)
+static void negotiate_accepts_the_offers_of_windows(void **unused)
 {
 	const uint32_t len = 36 + 6 * 4;
 	uint8_t *m = negotiation(2, 4, len);
@@ -275,7 +275,7 @@ static void negotiate_takes_what_windows_offers(void **unused)
 	free(m);
 }
 
-static void negotiate_without_a_common_version_says_so(void **unused)
+static void negotiate_without_a_common_version_fails(void **unused)
 {
 	uint8_t *m = negotiation(1, 2, 48);
 
@@ -286,14 +286,14 @@ static void negotiate_without_a_common_version_says_so(void **unused)
 	check_negotiated(m, 48, 0, 0);
 	free(m);
 
-	/* A framework version among the message versions does not count, nor the other way. */
+	/* A framework version among the message versions does not count, or the reverse. */
 	m = negotiation(1, 1, 44);
 	version(m, 0, 5, 0);
 	version(m, 1, 3, 0);
 	check_negotiated(m, 44, 0, 0);
 	free(m);
 
-	/* Minor versions matter. */
+	/* The minor version must be equal, too. */
 	m = negotiation(1, 1, 44);
 	version(m, 0, 3, 1);
 	version(m, 1, 5, 0);
@@ -301,7 +301,7 @@ static void negotiate_without_a_common_version_says_so(void **unused)
 	free(m);
 }
 
-static void negotiate_counts_that_lie_offer_nothing(void **unused)
+static void negotiate_with_wrong_counts_has_no_offers(void **unused)
 {
 	static const struct {
 		unsigned int fw, msg;
@@ -322,7 +322,7 @@ static void negotiate_counts_that_lie_offer_nothing(void **unused)
 	free(m);
 }
 
-static void negotiate_remembers_what_was_offered(void **unused)
+static void negotiate_keeps_the_offers(void **unused)
 {
 	const unsigned int n = HV_VSS_IC_OFFERS_MAX + 4;
 	uint8_t *m = negotiation(n, 1, 36 + (n + 1) * 4);
@@ -342,7 +342,7 @@ static void negotiate_remembers_what_was_offered(void **unused)
 	free(m);
 }
 
-/* Everything but status and flags is as sent, except the 4 bytes at 36 if @flags says so. */
+/* All bytes but status and flags are as sent; the 4 bytes at 36 are @flags unless negative. */
 static void check_answer(uint8_t *m, uint32_t len, uint32_t status, int64_t flags)
 {
 	uint8_t *sent = malloc(len);
@@ -405,7 +405,7 @@ static void descriptor(uint8_t *d, unsigned int type, unsigned int offset8, unsi
 	put32(d + 12, 0x11223344);
 }
 
-static void ring_bytes_believes_only_possible_lengths(void **unused)
+static void ring_bytes_accepts_only_possible_lengths(void **unused)
 {
 	uint8_t d[16];
 
@@ -456,13 +456,13 @@ int main(void)
 		cmocka_unit_test(parse_freeze_finds_the_disks),
 		cmocka_unit_test(parse_freeze_ignores_an_impossible_list),
 		cmocka_unit_test(parse_freeze_of_any_length_stays_inside),
-		cmocka_unit_test(negotiate_takes_what_windows_offers),
-		cmocka_unit_test(negotiate_without_a_common_version_says_so),
-		cmocka_unit_test(negotiate_counts_that_lie_offer_nothing),
-		cmocka_unit_test(negotiate_remembers_what_was_offered),
+		cmocka_unit_test(negotiate_accepts_the_offers_of_windows),
+		cmocka_unit_test(negotiate_without_a_common_version_fails),
+		cmocka_unit_test(negotiate_with_wrong_counts_has_no_offers),
+		cmocka_unit_test(negotiate_keeps_the_offers),
 		cmocka_unit_test(answer_changes_only_what_it_must),
 		cmocka_unit_test(answer_to_hot_backup_carries_the_flags),
-		cmocka_unit_test(ring_bytes_believes_only_possible_lengths),
+		cmocka_unit_test(ring_bytes_accepts_only_possible_lengths),
 		cmocka_unit_test(unwrap_finds_the_payload),
 	};
 

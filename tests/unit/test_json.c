@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/json.c
-/* Names of all kinds become valid JSON. $HV_VSS_JSON_OUT gets a sample, for test_json.py. */
+// Sources: daemon/report/json.c
+/* Names of all kinds become valid JSON. test_json.py reads a sample from $HV_VSS_JSON_OUT. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "report/json.h"
 #include "test.h"
 
 static char *text;
@@ -45,16 +45,16 @@ static void names_of_all_kinds(void **state)
 	string_becomes(NULL, "null");
 }
 
-static void what_is_no_utf8_becomes_replacement_characters(void **state)
+static void invalid_utf8_becomes_replacement_characters(void **state)
 {
 	(void)state;
 	string_becomes("caf\xe9", "\"caf\\ufffd\"");
 	string_becomes("\xffz", "\"\\ufffdz\"");
 	string_becomes("\x80\x80", "\"\\ufffd\\ufffd\"");
-	/* Cut short: what follows is kept. */
+	/* A character is cut off; the text after it is kept. */
 	string_becomes("\xe2\x82/x", "\"\\ufffd\\ufffd/x\"");
 	string_becomes("\xf0\x9f\x98", "\"\\ufffd\\ufffd\\ufffd\"");
-	/* Longer than need be, surrogate, beyond the end of Unicode. */
+	/* Too long an encoding, a surrogate, beyond the end of Unicode. */
 	string_becomes("\xc0\xaf", "\"\\ufffd\\ufffd\"");
 	string_becomes("\xe0\x80\xaf", "\"\\ufffd\\ufffd\\ufffd\"");
 	string_becomes("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"");
@@ -83,14 +83,14 @@ static void structure(void **state)
 	json_ms(&j, NULL, -5);
 	json_end(&j);
 	json_end(&j);
-	json_end(&j);		/* one too many does no harm */
+	json_end(&j);		/* one too many */
 	fclose(f);
 	assert_string_equal(text, "{\n  \"min\": -9223372036854775808,\n  \"yes\": true,\n"
 			    "  \"empty\": [],\n  \"list\": [\n    {},\n    1234.567,\n    -0.005\n"
 			    "  ]\n}\n");
 }
 
-/* Strings of one, two and three bytes out of those that decide. */
+/* Strings of bytes at the limits of the encoding. */
 static void sample(void **state)
 {
 	static const unsigned char bytes[] = {
@@ -138,7 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_of_all_kinds),
-		cmocka_unit_test(what_is_no_utf8_becomes_replacement_characters),
+		cmocka_unit_test(invalid_utf8_becomes_replacement_characters),
 		cmocka_unit_test(structure),
 		cmocka_unit_test(sample),
 	};

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the daemon writes as JSON is what another parser reads."""
+"""Another parser reads the JSON that the daemon writes."""
 import json
 import os
 import pathlib

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/leftover.c daemon/pool.c daemon/fsset.c daemon/uncover.c daemon/mountview.c
-// Sources: daemon/mounts.c daemon/order.c daemon/blockdev.c daemon/fstypes.c
-// Sources: daemon/luns.c daemon/words.c
-// Sources: daemon/sysattr.c tests/unit/quiet.c
+// Sources: daemon/base/memfs.c daemon/base/nsthread.c daemon/base/pool.c daemon/base/procstate.c
+// Sources: daemon/base/sysattr.c daemon/driver/guardfd.c daemon/evidence/diskstats.c
+// Sources: daemon/evidence/evidence.c daemon/evidence/swaps.c daemon/evidence/verdict.c
+// Sources: daemon/plan/blockdev.c daemon/plan/fstypes.c daemon/plan/journals.c
+// Sources: daemon/plan/lookup.c daemon/plan/mountinfo.c daemon/plan/mounts.c
+// Sources: daemon/plan/mountview.c daemon/plan/namespaces.c daemon/plan/order.c
+// Sources: daemon/plan/pattern.c daemon/plan/policy.c daemon/targets/covered.c
+// Sources: daemon/targets/fsset.c daemon/targets/openfs.c daemon/unguarded/leftover.c
+// Sources: daemon/unguarded/rescue.c tests/unit/quiet.c
 // Libraries: mount
 /*
- * The notes of what is frozen, and who is thawed by them. The mount table is the machine's own;
- * its file systems are opened, but FITHAW is played.
+ * The notes of what is frozen, and which file systems are thawed because of them. The mount table
+ * is the real one, and its file systems are opened, but FITHAW is simulated.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,16 +23,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "leftover.h"
-#include "log.h"
+#include "base/log.h"
 #include "test.h"
+#include "unguarded/leftover.h"
 
 #define TARGETS	3
 
 static struct {
 	char dir[64];
 	struct leftover leftover;
-	struct fsset_config config;
+	struct build_config config;
 	struct mountview view;
 	struct mounts mounts;
 	struct fsset *set;
@@ -75,10 +80,10 @@ static int setup(void **state)
 	(void)state;
 	memset(&m, 0, sizeof(m));
 	alarm(60);
-	strcpy(m.dir, "/tmp/hv-vss-run-XXXXXX");
+	strcpy(m.dir, "/dev/shm/hv-vss-run-XXXXXX");
 	if (!mkdtemp(m.dir))
 		return -1;
-	m.config = (struct fsset_config){ .own_namespace_only = true, .sysfs = "/sys" };
+	m.config = (struct build_config){ .own_namespace_only = true, .sysfs = "/sys" };
 	if (leftover_lock(&m.leftover, m.dir) || mountview_open(&m.view, true) ||
 	    mountview_read(&m.view, &m.mounts))
 		return -1;
@@ -118,12 +123,10 @@ static void assert_thawed(int n, const char *path)
 	assert_int_equal(m.thawed[n].st_dev, st.st_dev);
 }
 
-static void only_marked_ones_are_thawed_in_reverse(void **state)
+static void marked_file_systems_are_thawed_in_reverse_order(void **state)
 {
 	(void)state;
-	/* Whether the notes lie in the file system of "/" must not matter to this test. */
-	m.set->target[0].dev++;
-	assert_int_equal(leftover_note(&m.leftover, m.set), 0);
+	assert_int_equal(leftover_write_notes(&m.leftover, m.set), 0);
 	mark(1, MARK_FROZEN);
 	mark(2, MARK_INTENT);
 	assert_int_equal(leftover_owner(&m.leftover), getpid());
@@ -131,17 +134,16 @@ static void only_marked_ones_are_thawed_in_reverse(void **state)
 	assert_int_equal(atomic_load(&m.thaws), 2);
 	assert_thawed(0, "/sys");
 	assert_thawed(1, "/proc");
-	/* And once only. */
+	/* Only once. */
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
 	assert_int_equal(atomic_load(&m.thaws), 2);
 }
 
-static void nothing_marked_nothing_thawed(void **state)
+static void without_marks_nothing_is_thawed(void **state)
 {
 	(void)state;
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
-	m.set->target[0].dev++;
-	assert_int_equal(leftover_note(&m.leftover, m.set), 0);
+	assert_int_equal(leftover_write_notes(&m.leftover, m.set), 0);
 	mark(1, MARK_FROZEN);
 	mark(1, MARK_NONE);
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
@@ -151,8 +153,7 @@ static void nothing_marked_nothing_thawed(void **state)
 static void already_thawed_is_no_error(void **state)
 {
 	(void)state;
-	m.set->target[0].dev++;
-	leftover_note(&m.leftover, m.set);
+	leftover_write_notes(&m.leftover, m.set);
 	mark(1, MARK_FROZEN);
 	m.thaw_error = -EINVAL;
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
@@ -161,12 +162,11 @@ static void already_thawed_is_no_error(void **state)
 	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), -EIO);
 }
 
-/* A FIFREEZE that hangs may succeed after the look: while its process is there, look again. */
-static void intent_of_a_living_process_stays_noted(void **state)
+/* A hung FIFREEZE may succeed later, so as long as its process exists, FITHAW is tried again. */
+static void intent_of_a_living_process_stays_in_the_notes(void **state)
 {
 	(void)state;
-	m.set->target[0].dev++;
-	leftover_note(&m.leftover, m.set);
+	leftover_write_notes(&m.leftover, m.set);
 	mark(1, MARK_FROZEN);
 	mark(2, MARK_INTENT);
 	m.thaw_error = -EINVAL;
@@ -179,26 +179,88 @@ static void intent_of_a_living_process_stays_noted(void **state)
 	assert_thawed(0, "/sys");
 }
 
-static void notes_are_not_kept_where_they_would_be_frozen(void **state)
+static void notes_are_kept_in_memory_only(void **state)
 {
-	struct stat st;
+	int fd = m.leftover.fd;
 
 	(void)state;
-	assert_int_equal(fstat(m.leftover.fd, &st), 0);
-	m.set->target[0].dev = st.st_dev;
-	assert_int_equal(leftover_note(&m.leftover, m.set), -EXDEV);
+	/* A file that is not in memory. */
+	m.leftover.fd = open("/proc/self/exe", O_RDONLY);
+	assert_int_equal(leftover_write_notes(&m.leftover, m.set), -EXDEV);
+	close(m.leftover.fd);
+	m.leftover.fd = fd;
 	assert_null(m.set->target[0].mark);
 }
 
-static void hold_deadline_is_noted(void **state)
+static int open_all(int **fd)
+{
+	*fd = calloc(TARGETS, sizeof(**fd));
+	(*fd)[0] = open("/", O_RDONLY);
+	(*fd)[1] = open("/proc", O_RDONLY);
+	(*fd)[2] = open("/sys", O_RDONLY);
+	return (*fd)[2] < 0 ? -1 : 0;
+}
+
+static int no_open(const char *path, int flags)
+{
+	(void)path;
+	(void)flags;
+	fail_msg("opens a path");
+	return -EIO;
+}
+
+/* It can thaw even if the paths of frozen file systems do not work any more. */
+static void guardian_opens_no_path(void **state)
+{
+	struct sysops blind = ops;
+	int *fd;
+
+	(void)state;
+	blind.open = no_open;
+	assert_int_equal(open_all(&fd), 0);
+	assert_int_equal(leftover_write_notes(&m.leftover, m.set), 0);
+	assert_int_equal(leftover_prepare(&m.leftover, fd, TARGETS, m.leftover.number), 0);
+	mark(0, MARK_INTENT);
+	mark(2, MARK_FROZEN);
+	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &blind), 0);
+	assert_int_equal(atomic_load(&m.thaws), 2);
+	assert_thawed(0, "/sys");
+	assert_thawed(1, "/");
+	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &blind), 0);
+	assert_int_equal(atomic_load(&m.thaws), 2);
+	leftover_release(&m.leftover);
+}
+
+/* The guardian has missed a command: its descriptors are not those of the notes. */
+static void guardian_with_old_descriptors_uses_the_notes(void **state)
+{
+	uint32_t number;
+	int *fd, swap;
+
+	(void)state;
+	assert_int_equal(open_all(&fd), 0);
+	swap = fd[0];
+	fd[0] = fd[1];
+	fd[1] = swap;
+	assert_int_equal(leftover_write_notes(&m.leftover, m.set), 0);
+	number = m.leftover.number;
+	assert_int_equal(leftover_write_notes(&m.leftover, m.set), 0);
+	assert_int_equal(leftover_prepare(&m.leftover, fd, TARGETS, number), 0);
+	mark(1, MARK_FROZEN);
+	assert_int_equal(leftover_thaw(&m.leftover, &m.config, &ops), 0);
+	assert_int_equal(atomic_load(&m.thaws), 1);
+	assert_thawed(0, "/proc");
+	leftover_release(&m.leftover);
+}
+
+static void hold_deadline_is_in_the_notes(void **state)
 {
 	(void)state;
-	assert_int_equal(leftover_until(&m.leftover), 0);
-	m.set->target[0].dev++;
-	leftover_note(&m.leftover, m.set);
-	assert_int_equal(leftover_until(&m.leftover), LEFTOVER_SOON);
+	assert_int_equal(leftover_deadline(&m.leftover), 0);
+	leftover_write_notes(&m.leftover, m.set);
+	assert_int_equal(leftover_deadline(&m.leftover), LEFTOVER_FREEZING);
 	atomic_store(m.set->until, 123456789);
-	assert_int_equal(leftover_until(&m.leftover), 123456789);
+	assert_int_equal(leftover_deadline(&m.leftover), 123456789);
 }
 
 static void second_daemon_is_refused_while_the_first_lives(void **state)
@@ -206,34 +268,92 @@ static void second_daemon_is_refused_while_the_first_lives(void **state)
 	struct leftover second;
 
 	(void)state;
-	m.set->target[0].dev++;
-	leftover_note(&m.leftover, m.set);
+	leftover_write_notes(&m.leftover, m.set);
 	assert_int_equal(leftover_lock(&second, m.dir), -EBUSY);
 	assert_int_equal(second.fd, -1);
 }
 
 /* A thread that hangs keeps the descriptors, and so the lock, of a daemon that was killed. */
-static void lock_of_a_dead_one_is_passed(void **state)
+static void lock_of_a_dead_daemon_is_ignored(void **state)
 {
 	struct leftover second;
 	pid_t pid;
 
 	(void)state;
-	m.set->target[0].dev++;
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
-		leftover_note(&m.leftover, m.set);
+		leftover_write_notes(&m.leftover, m.set);
 		mark(1, MARK_FROZEN);
 		_exit(0);
 	}
-	/* A zombie, as such a daemon would be, until somebody waits for it. */
+	/* It stays a zombie, as a daemon with a hung thread would. */
 	waitid(P_PID, pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
 	assert_int_equal(leftover_lock(&second, m.dir), 0);
 	assert_int_equal(leftover_thaw(&second, &m.config, &ops), 0);
 	assert_int_equal(atomic_load(&m.thaws), 1);
 	close(second.fd);
 	waitpid(pid, NULL, 0);
+}
+
+/* Takes the lock and dies. Another process keeps the lock, like a hung thread would. */
+static void lock_and_die(int keeper)
+{
+	struct leftover l;
+	char c;
+
+	if (leftover_lock(&l, m.dir))
+		_exit(1);
+	if (fork())
+		_exit(0);
+	/* Until the end of the test. */
+	_exit(read(keeper, &c, 1) < 0);
+}
+
+/* With the kernel's guard there are no notes. */
+static void lock_knows_its_owner_without_notes(void **state)
+{
+	struct leftover second;
+	siginfo_t info;
+	int keeper[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(leftover_owner(&m.leftover), 0);
+	assert_int_equal(pipe(keeper), 0);
+	close(m.leftover.fd);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(keeper[1]);
+		lock_and_die(keeper[0]);
+	}
+	waitid(P_PID, pid, &info, WEXITED | WNOWAIT);
+	assert_int_equal(info.si_status, 0);
+	assert_int_equal(leftover_lock(&second, m.dir), 0);
+	close(second.fd);
+	close(keeper[0]);
+	close(keeper[1]);
+	waitpid(pid, NULL, 0);
+	m.leftover.fd = open("/dev/null", O_RDONLY);
+}
+
+/* The owner of old notes does not count as the owner of the lock. */
+static void lock_of_a_living_daemon_is_respected(void **state)
+{
+	struct leftover second;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(leftover_write_notes(&m.leftover, m.set));
+	waitpid(pid, NULL, 0);
+	close(m.leftover.fd);
+	assert_int_equal(leftover_lock(&m.leftover, m.dir), 0);
+	assert_int_equal(leftover_owner(&m.leftover), pid);
+	assert_int_equal(leftover_lock(&second, m.dir), -EBUSY);
 }
 
 static void damaged_notes_thaw_nothing(void **state)
@@ -260,14 +380,18 @@ static void damaged_notes_thaw_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(only_marked_ones_are_thawed_in_reverse),
-		TEST(nothing_marked_nothing_thawed),
+		TEST(marked_file_systems_are_thawed_in_reverse_order),
+		TEST(without_marks_nothing_is_thawed),
 		TEST(already_thawed_is_no_error),
-		TEST(intent_of_a_living_process_stays_noted),
-		TEST(notes_are_not_kept_where_they_would_be_frozen),
-		TEST(hold_deadline_is_noted),
+		TEST(intent_of_a_living_process_stays_in_the_notes),
+		TEST(notes_are_kept_in_memory_only),
+		TEST(guardian_opens_no_path),
+		TEST(guardian_with_old_descriptors_uses_the_notes),
+		TEST(hold_deadline_is_in_the_notes),
 		TEST(second_daemon_is_refused_while_the_first_lives),
-		TEST(lock_of_a_dead_one_is_passed),
+		TEST(lock_of_a_dead_daemon_is_ignored),
+		TEST(lock_knows_its_owner_without_notes),
+		TEST(lock_of_a_living_daemon_is_respected),
 		TEST(damaged_notes_thaw_nothing),
 	};
 

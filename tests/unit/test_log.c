@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/log.c daemon/journal.c
-/* The log must never block whoever logs, and say nothing while file systems are frozen. */
+// Sources: daemon/base/journal.c daemon/base/log.c
+/* Logging must never block, and write nothing while file systems are frozen. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,8 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "journal.h"
-#include "log.h"
+#include "base/journal.h"
+#include "base/log.h"
 #include "test.h"
 
 static int out[2];
@@ -23,7 +23,7 @@ static int out[2];
 static int setup(void **state)
 {
 	(void)state;
-	alarm(30);	/* a log that blocks is a failed test, not a hung one */
+	alarm(30);	/* if the log blocks, the test fails instead of hanging */
 	return pipe2(out, O_CLOEXEC);
 }
 
@@ -43,7 +43,7 @@ static bool readable(int timeout_ms)
 	return poll(&p, 1, timeout_ms) == 1;
 }
 
-/* All that has been written, up to @size. */
+/* Reads everything that was written, up to @size. */
 static void drain(char *buf, size_t size)
 {
 	size_t len = 0;
@@ -67,12 +67,13 @@ static void lines_have_a_priority(void **state)
 	log_msg(LOG_ERR, "number %d", 1);
 	log_msg(LOG_DEBUG, "not wanted");
 	log_msg(LOG_INFO, "two\nlines");
+	log_msg(LOG_INFO, "\033[2J\x07\x7f\tt\xc3\xbcr");
 	log_stop(1000);
 	drain(text, sizeof(text));
-	assert_string_equal(text, "<3>number 1\n<6>two?lines\n");
+	assert_string_equal(text, "<3>number 1\n<6>two?lines\n<6>?[2J??\tt\xc3\xbcr\n");
 }
 
-static void nothing_comes_out_while_held(void **state)
+static void nothing_is_written_while_held(void **state)
 {
 	char text[256];
 
@@ -88,7 +89,7 @@ static void nothing_comes_out_while_held(void **state)
 	assert_string_equal(text, "held\n");
 }
 
-static void blocked_reader_does_not_block_us(void **state)
+static void blocked_reader_does_not_block_logging(void **state)
 {
 	static char text[1 << 20];
 	int lines = 0, lost = 0, n;
@@ -97,7 +98,7 @@ static void blocked_reader_does_not_block_us(void **state)
 	assert_int_equal(log_start(out[1], false, LOG_INFO), 0);
 	for (int i = 0; i < 5000; i++)
 		log_msg(LOG_INFO, "%0100d", i);
-	/* Pipe and ring are full; the oldest lines of the ring have gone, and are counted. */
+	/* Pipe and ring are full. The oldest lines in the ring are dropped and counted. */
 	for (int rest = 100; rest && !strstr(text, "04999\n"); rest--)
 		drain(text + strlen(text), sizeof(text) - strlen(text));
 	log_stop(1000);
@@ -118,7 +119,7 @@ static void stop_does_not_wait_for_a_blocked_reader(void **state)
 	for (int i = 0; i < 2000; i++)
 		log_msg(LOG_INFO, "%0100d", i);
 	log_stop(100);
-	/* Let the writer go, it has been left behind. */
+	/* Let the blocked writer thread end. */
 	close(out[0]);
 	usleep(100000);
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
@@ -139,7 +140,7 @@ static void long_line_is_cut(void **state)
 	assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
-static void old_lines_tell_their_age(void **state)
+static void old_lines_have_their_age(void **state)
 {
 	char text[256];
 	int tenths;
@@ -156,7 +157,7 @@ static void old_lines_tell_their_age(void **state)
 		fail_msg("no age: %s", text);
 }
 
-/* A journal of our own: entries arrive as datagrams at @path. */
+/* A simulated journal: entries arrive as datagrams at @path. */
 static int fake_journal(char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -210,7 +211,7 @@ static void journal_gets_fields(void **state)
 	next_entry(fd, entry, sizeof(entry));
 	assert_non_null(strstr(entry, "PRIORITY=3\n"));
 	assert_non_null(strstr(entry, "MESSAGE=/a?b: two?lines\n"));
-	/* A value with a newline comes with its length. */
+	/* A value with a newline is sent with its length. */
 	assert_non_null(memmem(entry, sizeof(entry), binary, sizeof(binary) - 1));
 	assert_non_null(memmem(entry, sizeof(entry), "\nHV_VSS_BACKUP=7\n", 17));
 	log_backup(0);
@@ -223,7 +224,7 @@ static void journal_gets_fields(void **state)
 	next_entry(fd, entry, sizeof(entry));
 	assert_string_equal(entry, "PRIORITY=6\nSYSLOG_IDENTIFIER=hv-vss-daemon\nMESSAGE=held\n");
 	assert_false(readable(50));
-	/* A journal that has gone away: then to stderr, as it always was. */
+	/* If the journal has gone away, lines go to stderr. */
 	close(fd);
 	log_msg(LOG_INFO, "lonely");
 	log_stop(1000);
@@ -233,7 +234,7 @@ static void journal_gets_fields(void **state)
 	remove_journal(path);
 }
 
-static void journal_that_does_not_read_loses_nothing(void **state)
+static void lines_go_to_stderr_if_the_journal_does_not_read(void **state)
 {
 	char path[108], text[8192];
 	int fd = fake_journal(path), entries = 0, lines = 0;
@@ -256,7 +257,7 @@ static void journal_that_does_not_read_loses_nothing(void **state)
 	remove_journal(path);
 }
 
-static void fields_that_do_not_fit_are_left_out(void **state)
+static void fields_that_do_not_fit_are_dropped(void **state)
 {
 	struct journal_fields fields = { .len = 0 };
 	char value[600];
@@ -271,8 +272,8 @@ static void fields_that_do_not_fit_are_left_out(void **state)
 	assert_memory_equal(fields.buf + fields.len - 7, "LAST=1\n", 7);
 }
 
-/* stderr leads to the journal only if $JOURNAL_STREAM says so of this very stream. */
-static void journal_only_for_its_own_stream(void **state)
+/* stderr is connected to the journal only if $JOURNAL_STREAM names this stream. */
+static void journal_only_if_stderr_is_its_stream(void **state)
 {
 	char env[64];
 	struct stat st;
@@ -288,25 +289,25 @@ static void journal_only_for_its_own_stream(void **state)
 	snprintf(env, sizeof(env), "%llu:%llu", (unsigned long long)st.st_dev,
 		 (unsigned long long)st.st_ino);
 	setenv("JOURNAL_STREAM", env, 1);
-	assert_int_not_equal(journal_open(out[1]), -EXDEV);	/* whether there is one or not */
+	assert_int_not_equal(journal_open(out[1]), -EXDEV);	/* with or without a journal */
 	unsetenv("JOURNAL_STREAM");
 }
+
+#define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(lines_have_a_priority, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_comes_out_while_held, setup, teardown),
-		cmocka_unit_test_setup_teardown(long_line_is_cut, setup, teardown),
-		cmocka_unit_test_setup_teardown(blocked_reader_does_not_block_us, setup, teardown),
-		cmocka_unit_test_setup_teardown(old_lines_tell_their_age, setup, teardown),
-		cmocka_unit_test_setup_teardown(journal_gets_fields, setup, teardown),
-		cmocka_unit_test_setup_teardown(journal_that_does_not_read_loses_nothing, setup,
-						teardown),
-		cmocka_unit_test(fields_that_do_not_fit_are_left_out),
-		cmocka_unit_test_setup_teardown(journal_only_for_its_own_stream, setup, teardown),
-		cmocka_unit_test_setup_teardown(stop_does_not_wait_for_a_blocked_reader, setup,
-						teardown),
+		TEST(lines_have_a_priority),
+		TEST(nothing_is_written_while_held),
+		TEST(long_line_is_cut),
+		TEST(blocked_reader_does_not_block_logging),
+		TEST(old_lines_have_their_age),
+		TEST(journal_gets_fields),
+		TEST(lines_go_to_stderr_if_the_journal_does_not_read),
+		cmocka_unit_test(fields_that_do_not_fit_are_dropped),
+		TEST(journal_only_if_stderr_is_its_stream),
+		TEST(stop_does_not_wait_for_a_blocked_reader),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/luns.c daemon/blockdev.c daemon/words.c daemon/fsset.c daemon/uncover.c
-// Sources: daemon/mountview.c daemon/mounts.c daemon/order.c daemon/fstypes.c
-// Sources: daemon/sysattr.c tests/unit/quiet.c
+// Sources: daemon/base/reason.c daemon/base/sysattr.c daemon/base/format.c daemon/plan/blockdev.c
+// Sources: daemon/plan/fstypes.c daemon/plan/journals.c daemon/plan/lookup.c daemon/plan/luns.c
+// Sources: daemon/plan/mountinfo.c daemon/plan/mounts.c daemon/plan/order.c daemon/plan/pattern.c
+// Sources: daemon/plan/policy.c tests/unit/quiet.c
 // Libraries: mount
 /*
- * From the host's list of disks to file systems, by a sysfs of our own:
+ * From the host's list of disks to file systems, with a simulated sysfs:
  *
  *	8:0 sda (SCSI, LUN 0): 8:1 sda1		8:16 sdb (SCSI, LUN 1)
  *	8:32 sdc (IDE, channel 0, position 1)	253:0 dm-0 on sda1 and sdb
@@ -19,8 +20,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "luns.h"
+#include "base/log.h"
+#include "plan/luns.h"
 #include "test.h"
 
 static char sysfs[64];
@@ -52,7 +53,7 @@ static void file(const char *name, const char *content)
 	assert_int_equal(fclose(f), 0);
 }
 
-/* To somewhere else in our sysfs. */
+/* Makes a link to another place in the simulated sysfs. */
 static void link_to(const char *name, const char *target)
 {
 	char path[512], to[512];
@@ -97,6 +98,10 @@ static int make_sysfs(void **state)
 	file("devices/virtual/block/loop0/loop/backing_file", "/srv/image\n");
 	file("devices/virtual/block/loop0/dev", "7:0\n");
 	link_to("dev/block/7:0", "devices/virtual/block/loop0");
+	link_to("class/block/sdc", SDC);
+	file("proc/fs/jbd2/sda1-8/info", "\n");
+	file("proc/fs/jbd2/dm-0-8/info", "\n");
+	file("proc/fs/jbd2/loop0-8/info", "\n");
 	return 0;
 }
 
@@ -128,7 +133,7 @@ static struct hv_vss_lun ide_disk(unsigned int channel, unsigned int position)
 	return (struct hv_vss_lun){ .bus_type = 2, .port = channel, .target = position };
 }
 
-static void disks_are_found(void **state)
+static void named_disks_are_found(void **state)
 {
 	struct hv_vss_lun lun = scsi_disk(1);
 	dev_t disk;
@@ -144,7 +149,7 @@ static void disks_are_found(void **state)
 	assert_int_equal(disk, makedev(8, 32));
 }
 
-static void others_are_not(void **state)
+static void unknown_disks_are_not_found(void **state)
 {
 	struct hv_vss_lun lun = scsi_disk(2);
 	dev_t disk;
@@ -174,16 +179,19 @@ static const char table[] =
 	"6 1 0:77 / /zfs rw - zfs pool rw\n"
 	"7 1 0:78 / /nfs rw - nfs4 server:/ rw\n";
 
-/* What is frozen, or written out, as a string of mount points. */
+/* The file systems to be frozen or synced, as a string of mount points. */
 static int selected(const struct luns *luns, bool only, char *text, char *why)
 {
 	const struct mounts_policy policy = { 0 };
 	struct mounts m = { 0 };
+	char proc[512];
 	FILE *f = fmemopen((void *)table, strlen(table), "r");
 	int err;
 
 	assert_non_null(f);
-	assert_int_equal(mounts_add_table(&m, f, "table", 0), 0);
+	path_of(proc, "proc");
+	m.proc = proc;
+	assert_int_equal(mounts_add_table(&m, f, "table"), 0);
 	fclose(f);
 	assert_int_equal(mounts_plan(&m, &policy, sysfs), 0);
 	why[0] = '\0';
@@ -199,13 +207,13 @@ static int selected(const struct luns *luns, bool only, char *text, char *why)
 	return err;
 }
 
-static void only_what_is_on_them_is_frozen(void **state)
+static void only_file_systems_on_named_disks_are_frozen(void **state)
 {
 	struct luns luns = { .known = true, .n = 1 };
-	char text[256], why[FSSET_WHY];
+	char text[256], why[REASON_SIZE];
 
 	(void)state;
-	/* A dm device counts if one of its disks does, a loop device like the file it is. */
+	/* A dm device counts if one of its disks does, a loop device if its file's disk does. */
 	luns.lun[0] = scsi_disk(1);
 	assert_int_equal(selected(&luns, true, text, why), 0);
 	assert_string_equal(text, "/srv /lvm /loop /zfs ");
@@ -218,10 +226,30 @@ static void only_what_is_on_them_is_frozen(void **state)
 	assert_string_equal(text, "/ /lvm /md /zfs ");
 }
 
-static void without_the_option_all_is_frozen(void **state)
+/* Only its journal is on a named disk, but the file system needs it. */
+static void journal_on_a_named_disk_counts(void **state)
+{
+	struct luns luns = { .known = true, .n = 1 };
+	char text[256], why[REASON_SIZE], name[512];
+
+	(void)state;
+	luns.lun[0] = ide_disk(0, 1);
+	assert_int_equal(selected(&luns, true, text, why), 0);
+	assert_string_equal(text, "/md /zfs ");
+	/* The journal of the file system on dm-0 is on the named disk now. */
+	path_of(name, "proc/fs/jbd2/dm-0-8/info");
+	assert_int_equal(remove(name), 0);
+	*strrchr(name, '/') = '\0';
+	assert_int_equal(remove(name), 0);
+	file("proc/fs/jbd2/sdc/info", "\n");
+	assert_int_equal(selected(&luns, true, text, why), 0);
+	assert_string_equal(text, "/lvm /md /zfs ");
+}
+
+static void without_the_option_everything_is_frozen(void **state)
 {
 	struct luns luns = { .known = true, .verbose = true, .n = 1, .lun = { { 0 } } };
-	char text[256], why[FSSET_WHY];
+	char text[256], why[REASON_SIZE];
 
 	(void)state;
 	assert_int_equal(selected(&luns, false, text, why), 0);
@@ -229,20 +257,20 @@ static void without_the_option_all_is_frozen(void **state)
 	assert_string_equal(why, "");
 }
 
-static void a_list_that_does_not_match_is_refused(void **state)
+static void list_that_does_not_match_is_refused(void **state)
 {
 	struct luns luns = { .known = true, .n = 2 };
-	char text[256], why[FSSET_WHY];
+	char text[256], why[REASON_SIZE];
 
 	(void)state;
 	luns.lun[0] = scsi_disk(1);
 	luns.lun[1] = scsi_disk(7);
 	assert_int_equal(selected(&luns, true, text, why), -ENODEV);
-	assert_string_equal(why, "--freeze-luns: no disk here is SCSI "
+	assert_string_equal(why, "--freeze-luns: no such disk: SCSI "
 			    "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f port 9 target 0 lun 7");
 	luns.n = 0;
 	assert_int_equal(selected(&luns, true, text, why), -ENODATA);
-	luns.check = true;
+	luns.preflight = true;
 	assert_int_equal(selected(&luns, true, text, why), 0);
 	luns.known = false;
 	assert_int_equal(selected(&luns, true, text, why), -EOPNOTSUPP);
@@ -253,11 +281,12 @@ static void a_list_that_does_not_match_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(disks_are_found),
-		cmocka_unit_test(others_are_not),
-		cmocka_unit_test(only_what_is_on_them_is_frozen),
-		cmocka_unit_test(without_the_option_all_is_frozen),
-		cmocka_unit_test(a_list_that_does_not_match_is_refused),
+		cmocka_unit_test(named_disks_are_found),
+		cmocka_unit_test(unknown_disks_are_not_found),
+		cmocka_unit_test(only_file_systems_on_named_disks_are_frozen),
+		cmocka_unit_test(without_the_option_everything_is_frozen),
+		cmocka_unit_test(journal_on_a_named_disk_counts),
+		cmocka_unit_test(list_that_does_not_match_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, make_sysfs, remove_sysfs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: daemon/options.c
-/* Wrong options must be refused before anything starts. */
+/* Options are parsed, and wrong ones are refused before anything starts. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,20 +46,28 @@ static void defaults(void **state)
 	assert_string_equal(o.device, "/dev/vmbus/hv_vss");
 	assert_string_equal(o.run_dir, "/run/hv-vss");
 	assert_int_equal(o.freezer.hold_us, 60000000);
+	assert_int_equal(o.freezer.fifreeze_us, 10000000);
+	assert_false(o.freezer.wait_busy);
 	assert_false(o.plan.policy.strict || o.plan.own_namespace_only || o.freezer.strict);
 	assert_null(o.plan.policy.include);
+	assert_false(o.ignore_kernel_faults);
 	assert_false(o.json || o.plan.only_luns || o.freezer.skip_foreign || o.freezer.sync_us);
-	/* Whatever the kernel ends after 30 s must be over before. */
+	/* The kernel ends a thaw after 30 s. */
 	assert_true(o.freezer.thaw_us < 30000000);
 }
 
-static void values_arrive(void **state)
+static void values_are_stored(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("-n -v --hold=7 --freeze-timeout 9 --device /d --run-dir=/r "
 			       "--strict --this-namespace --exclude=type:vfat --exclude /mnt/* "
 			       "--include=device:/dev/sd* --foreign=skip --freeze-luns "
-			       "--sync-timeout=30"), -1);
+			       "--sync-timeout=30 --fifreeze-timeout=4 --busy=wait "
+			       "--unread-namespaces=fail --kernel-faults=ignore"), -1);
+	assert_true(o.ignore_kernel_faults);
+	assert_int_equal(o.freezer.fifreeze_us, 4000000);
+	assert_true(o.freezer.wait_busy);
+	assert_false(o.plan.skip_unread);
 	assert_int_equal(o.freezer.hold_us, 7000000);
 	assert_int_equal(o.freezer.freeze_us, 9000000);
 	assert_string_equal(o.device, "/d");
@@ -74,7 +82,7 @@ static void values_arrive(void **state)
 	assert_null(o.plan.policy.include[1]);
 }
 
-static void hooks_are_chosen(void **state)
+static void options_of_hooks(void **state)
 {
 	(void)state;
 	assert_int_equal(parse(""), -1);
@@ -110,19 +118,52 @@ static void actions(void **state)
 	assert_int_equal(o.action, ACTION_STATUS);
 	assert_int_equal(parse("--thaw-leftovers"), -1);
 	assert_int_equal(o.action, ACTION_THAW_LEFTOVERS);
+	assert_int_equal(parse("--check"), -1);
+	assert_int_equal(o.action, ACTION_CHECK);
+	assert_int_equal(o.limits.max_us, 0);
 	assert_int_equal(parse("--guardian 42"), -1);
 	assert_int_equal(o.guarded, 42);
 }
 
-static void wrong_ones_are_refused(void **state)
+static void ages_of_backups(void **state)
 {
 	static const char * const wrong[] = {
+		"", "x", "h", "0h", "-1h", "3d,2d", "1h,", ",1h", "1h,2h,3h", "1w", "26hh", NULL
+	};
+
+	(void)state;
+	assert_int_equal(parse("--check --max-age=26h"), -1);
+	assert_int_equal(o.limits.max_us, 26 * 3600000000LL);
+	assert_int_equal(o.limits.warn_us, 0);
+	assert_int_equal(parse("--max-age=90m,3d --check"), -1);
+	assert_int_equal(o.limits.warn_us, 90 * 60000000LL);
+	assert_int_equal(o.limits.max_us, 3 * 86400000000LL);
+	assert_int_equal(parse("--check --max-age=7"), -1);
+	assert_int_equal(o.limits.max_us, 7000000);
+	assert_int_equal(parse("--max-age=26h --status"), EXIT_USAGE);
+	/* For monitoring a wrong option is UNKNOWN, not CRITICAL. */
+	for (int i = 0; wrong[i]; i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "--check --max-age=%s", wrong[i]);
+		if (parse(line) != CHECK_UNKNOWN)
+			fail_msg("'%s' was not refused", line);
+	}
+	assert_int_equal(parse("--list --check"), CHECK_UNKNOWN);
+	assert_int_equal(parse("--check --json"), CHECK_UNKNOWN);
+}
+
+static void wrong_options_are_refused(void **state)
+{
+	static const char * const wrong[] = {
+		"--exclude=*", "--exclude=*/x", "--include=type:", "--unread-namespaces=no",
 		"--hold=0", "--hold=3601", "--hold=-1", "--hold=", "--hold=5s", "--hold",
 		"--hold=99999999999999999999", "--freeze-timeout=x", "--no-such", "-x", "word",
 		"--exclude=relative", "--include=colour:red", "--guardian=0", "--guardian=x",
 		"--list word", "--json", "--list --status", "--thaw-leftovers --list",
 		"--foreign=maybe", "--foreign", "--sync-timeout=0", "--sync-timeout=1e3",
-		"--guardian=99999999999", "--guardian=3x", "--freeze-luns=1", NULL
+		"--guardian=99999999999", "--guardian=3x", "--freeze-luns=1", "--busy", "--busy=no",
+		"--fifreeze-timeout=0", "--kernel-faults", "--kernel-faults=no", NULL
 	};
 
 	(void)state;
@@ -135,10 +176,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
-		cmocka_unit_test(values_arrive),
-		cmocka_unit_test(hooks_are_chosen),
+		cmocka_unit_test(values_are_stored),
+		cmocka_unit_test(options_of_hooks),
 		cmocka_unit_test(actions),
-		cmocka_unit_test(wrong_ones_are_refused),
+		cmocka_unit_test(ages_of_backups),
+		cmocka_unit_test(wrong_options_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, quiet, clean_up);

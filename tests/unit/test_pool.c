@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/pool.c
-/* Real workers: every job comes back once, a hung one holds up nobody, a result has one owner. */
+// Sources: daemon/base/pool.c
+/* With real workers: each job returns once, hung ones delay no other, a result has one owner. */
+#include <dirent.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "pool.h"
+#include "base/pool.h"
 #include "test.h"
 
 #define JOBS	500
@@ -65,7 +66,7 @@ static void submit(struct counted *c, void (*run)(struct job *job))
 	pool_submit(pool, &c->job);
 }
 
-/* Take jobs back until @want are, or nothing has come for a while. */
+/* Collects finished jobs until there are @want, or none has come for @timeout_ms. */
 static int collect(int want, int timeout_ms)
 {
 	struct pollfd p = { .fd = pool_fd(pool), .events = POLLIN };
@@ -95,7 +96,7 @@ static void each_job_runs_and_returns_once(void **state)
 	}
 }
 
-static void hung_jobs_do_not_hold_up_the_others(void **state)
+static void hung_jobs_do_not_delay_the_others(void **state)
 {
 	(void)state;
 	assert_int_equal(pool_reserve(pool, 4), 0);
@@ -104,7 +105,7 @@ static void hung_jobs_do_not_hold_up_the_others(void **state)
 	for (int i = 3; i < 100; i++)
 		submit(&all[i], run_counted);
 	assert_int_equal(collect(97, 5000), 97);
-	/* A reserve is one of workers that are free. */
+	/* Only free workers count as a reserve. */
 	assert_int_equal(pool_reserve(pool, 2), 0);
 	submit(&all[100], run_hung);
 	submit(&all[101], run_counted);
@@ -122,8 +123,53 @@ static void reserve_has_a_limit(void **state)
 	assert_int_equal(collect(1, 5000), 1);
 }
 
+static int threads(void)
+{
+	DIR *list = opendir("/proc/self/task");
+	struct dirent *d;
+	int n = 0;
+
+	assert_non_null(list);
+	while ((d = readdir(list)))
+		n += d->d_name[0] != '.';
+	closedir(list);
+	return n;
+}
+
+static void trimmed_pool_works_again(void **state)
+{
+	int before = threads();
+
+	(void)state;
+	assert_true(pool_trim(pool));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(pool_reserve(pool, 4), 0);
+		assert_int_equal(threads(), before + 4);
+		submit(&all[i], run_counted);
+		assert_int_equal(collect(1, 5000), 1);
+		/* The worker has returned its result, but may not be idle yet. */
+		while (!pool_trim(pool))
+			sched_yield();
+		/* A thread that has ended is still listed for a moment. */
+		while (threads() > before)
+			sched_yield();
+	}
+}
+
+static void pool_with_a_hung_job_is_not_trimmed(void **state)
+{
+	(void)state;
+	assert_int_equal(pool_reserve(pool, 2), 0);
+	submit(&all[0], run_hung);
+	assert_false(pool_trim(pool));
+	submit(&all[1], run_counted);
+	assert_int_equal(collect(1, 5000), 1);
+	assert_int_equal(write(gate[1], "x", 1), 1);
+	assert_int_equal(collect(1, 5000), 1);
+}
+
 /* Worker and submitter race for the result: exactly one of them gets it. */
-static void a_result_has_one_owner(void **state)
+static void result_has_one_owner(void **state)
 {
 	int abandoned = 0;
 
@@ -149,9 +195,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(each_job_runs_and_returns_once),
-		TEST(hung_jobs_do_not_hold_up_the_others),
+		TEST(hung_jobs_do_not_delay_the_others),
 		TEST(reserve_has_a_limit),
-		TEST(a_result_has_one_owner),
+		TEST(trimmed_pool_works_again),
+		TEST(pool_with_a_hung_job_is_not_trimmed),
+		TEST(result_has_one_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/preflight.c
+// Sources: daemon/base/procfs.c daemon/blockers/culprit.c daemon/plan/kernelfaults.c
+// Sources: daemon/preflight.c daemon/report/kernelwarn.c
 /*
- * The answer to HOT_BACKUP: from memory where that is good enough, from a look elsewhere. Time, the
- * worker and the machine are the test's own.
+ * The answer to HOT_BACKUP: from memory if possible, else from a new check. The test controls time,
+ * worker and machine.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hooklist.h"
-#include "log.h"
+#include "base/log.h"
+#include "hooks/hooklist.h"
 #include "preflight.h"
 #include "test.h"
 
@@ -23,16 +24,17 @@
 /* One fake machine; a test has one at a time. */
 static struct {
 	int64_t now;
-	int mounts;			/* what making the plan comes to */
-	int hooks;			/* what is found in the directory: as hooklist_any() says */
-	int hooks_error;		/* reading them fails so */
-	const char *refused;		/* one is, for this reason */
-	unsigned int thorough, quick;	/* looks */
-	unsigned int table;		/* descriptors given out for our mount table ... */
-	unsigned int closed;		/* ... and closed */
-	unsigned int changed;		/* what those up to this one would tell */
+	int mounts;			/* result of making the plan */
+	int busy;			/* result of the check for blockers */
+	int hooks;			/* result of hooklist_has_any() */
+	int hooks_error;		/* result of hooklist_read() */
+	const char *refused;		/* reason why a hook is refused; or NULL */
+	unsigned int thorough, quick;	/* number of checks */
+	unsigned int table;		/* opened descriptors of our mount table ... */
+	unsigned int closed;		/* ... and closed ones */
+	unsigned int changed;		/* those up to this one report a change */
 	bool no_table, no_thread;
-	unsigned int warnings;
+	unsigned int warnings, notices;
 	struct job *job;
 	int reported;			/* -1: nothing */
 	unsigned int reports;
@@ -44,35 +46,61 @@ void log_msg(int priority, const char *fmt, ...)
 {
 	(void)fmt;
 	m.warnings += priority == LOG_WARNING;
+	m.notices += priority == LOG_NOTICE;
 }
 
-void fsset_blame(char why[FSSET_WHY], int priority, const char *mount, const char *fmt, ...)
+void reason_log(char why[REASON_SIZE], int priority, const char *mount, const char *fmt, ...)
 {
 	va_list ap;
 
 	(void)priority;
 	(void)mount;
 	va_start(ap, fmt);
-	vsnprintf(why, FSSET_WHY, fmt, ap);
+	vsnprintf(why, REASON_SIZE, fmt, ap);
 	va_end(ap);
 }
 
-int fsset_build(void *config, struct fsset *set)
+int build_fsset(void *config, struct fsset *set)
 {
+	static struct target target = { .type = "xfs", .source = "/dev/sda1", .freezable = true };
+
 	assert_null(config);
 	m.thorough++;
+	set->target = &target;
+	set->n = 1;
 	if (m.mounts)
 		snprintf(set->why, sizeof(set->why), "/x: cannot be opened");
 	return m.mounts;
 }
 
-int fsset_look(const struct fsset_config *config, char why[FSSET_WHY])
+int build_dry_run(const struct build_config *config, char why[REASON_SIZE])
 {
 	assert_null(config);
 	m.quick++;
 	if (m.mounts)
-		snprintf(why, FSSET_WHY, "no plan");
+		snprintf(why, REASON_SIZE, "no plan");
 	return m.mounts;
+}
+
+struct busy *busy_new(const struct fsset *set, const struct busy_config *config)
+{
+	struct busy *b = calloc(1, sizeof(*b));
+
+	assert_non_null(set);
+	assert_false(config->wait);	/* only a freeze waits */
+	return b;
+}
+
+void busy_free(struct busy *b)
+{
+	free(b);
+}
+
+void busy_check(struct busy *b)
+{
+	b->result = m.busy;
+	b->found.n = m.busy == -EBUSY;
+	b->found.one[0] = (struct culprit){ .pid = 7, .comm = "cat", .call = "splice" };
 }
 
 void fsset_free(struct fsset *set)
@@ -80,7 +108,7 @@ void fsset_free(struct fsset *set)
 	free(set);
 }
 
-int hooklist_any(const char *where)
+int hooklist_has_any(const char *where)
 {
 	assert_string_equal(where, HOOKS);
 	return m.hooks;
@@ -177,12 +205,12 @@ static int setup(void **state)
 	return 0;
 }
 
-/* No descriptor is left but the one that memory needs. */
+/* Only one descriptor is left open, for the answer from memory. */
 static int teardown(void **state)
 {
 	(void)state;
 	assert_null(m.job);
-	preflight_forget(&m.p);
+	preflight_invalidate(&m.p);
 	assert_int_equal(m.table, m.closed);
 	return 0;
 }
@@ -192,7 +220,7 @@ static void run(void)
 	m.job->run(m.job);
 }
 
-static void take_back(void)
+static void deliver(void)
 {
 	struct job *job = m.job;
 
@@ -204,167 +232,194 @@ static void work(void)
 {
 	while (m.job) {
 		run();
-		take_back();
+		deliver();
 	}
 }
 
-static void know(void)
+static void pass_a_check(void)
 {
-	preflight_look(&m.p, LIMIT);
+	preflight_start(&m.p, LIMIT);
 	work();
-	assert_true(m.p.ready);
+	assert_true(m.p.passed);
 	m.thorough = 0;
 }
 
-static void look_quickly(void)
+static void start_quick_check(void)
 {
-	preflight_look_later(&m.p, LIMIT);
+	preflight_schedule(&m.p, LIMIT);
 	m.now = preflight_deadline(&m.p);
 	preflight_tick(&m.p);
 }
 
-static void a_mount_table_changes(void)
+static void change_mount_table(void)
 {
 	m.changed = m.table;
 }
 
-static void question_is_answered_by_a_look(void **state)
+static void request_is_answered_by_a_check(void **state)
 {
 	(void)state;
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 	assert_int_equal(m.reported, -1);
 	work();
 	assert_int_equal(m.reported, 1);
 	assert_int_equal(m.thorough, 1);
 }
 
-static void known_answer_needs_no_look(void **state)
+static void known_answer_needs_no_check(void **state)
 {
 	(void)state;
-	know();
+	pass_a_check();
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(preflight_ask(&m.p, LIMIT), 1);
+		assert_int_equal(preflight_request(&m.p, LIMIT), 1);
 	assert_null(m.job);
 	assert_int_equal(m.reports, 0);
 }
 
-static void changed_table_takes_a_look(void **state)
+static void changed_mount_table_needs_a_check(void **state)
 {
 	(void)state;
-	know();
-	a_mount_table_changes();
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+	pass_a_check();
+	change_mount_table();
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 	m.mounts = -EXDEV;
 	work();
 	assert_int_equal(m.reported, 0);
-	assert_string_equal(m.p.why, "/x: cannot be opened");
-	/* No is never answered from memory. */
+	assert_string_equal(m.p.reason, "/x: cannot be opened");
+	/* "No" is never answered from memory. */
 	m.mounts = 0;
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 	work();
 	assert_int_equal(m.reported, 1);
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 1);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 1);
 }
 
-static void table_that_cannot_be_watched_is_no_memory(void **state)
+static void without_a_mount_table_nothing_is_answered_from_memory(void **state)
 {
 	(void)state;
 	m.no_table = true;
-	preflight_look(&m.p, LIMIT);
+	preflight_start(&m.p, LIMIT);
 	work();
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 	work();
 	assert_int_equal(m.reported, 1);
 }
 
-static void look_afterwards_opens_nothing_and_warns(void **state)
+static void quick_check_opens_nothing_and_warns(void **state)
 {
 	(void)state;
-	know();
-	look_quickly();
+	pass_a_check();
+	start_quick_check();
 	work();
 	assert_int_equal(m.quick, 1);
 	assert_int_equal(m.thorough, 0);
 	assert_int_equal(m.warnings, 0);
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 1);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 1);
 	m.mounts = -EOPNOTSUPP;
-	look_quickly();
+	start_quick_check();
 	work();
 	assert_int_equal(m.warnings, 1);
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 	work();
 	assert_int_equal(m.reported, 0);
 }
 
-static void freeze_keeps_others_from_looking(void **state)
+static void freeze_cancels_a_scheduled_check(void **state)
 {
 	(void)state;
-	know();
-	preflight_look_later(&m.p, LIMIT);
+	pass_a_check();
+	preflight_schedule(&m.p, LIMIT);
 	preflight_tick(&m.p);
 	assert_null(m.job);
-	preflight_stand_by(&m.p);
+	preflight_unschedule(&m.p);
 	assert_int_equal(preflight_deadline(&m.p), INT64_MAX);
 	m.now += 10 * SECOND;
 	preflight_tick(&m.p);
 	assert_null(m.job);
 }
 
-static void failed_freeze_is_a_reason_to_look(void **state)
+static void failed_freeze_needs_a_check(void **state)
 {
 	(void)state;
-	know();
-	preflight_forget(&m.p);
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+	pass_a_check();
+	preflight_invalidate(&m.p);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 	work();
 	assert_int_equal(m.reported, 1);
 }
 
-/* What was begun before the question may not have seen what has happened before it. */
-static void look_that_was_under_way(void **state)
+/* A check that began before the request may have missed a change before the request. */
+static void check_that_began_before_the_request(void **state)
 {
 	(void)state;
-	preflight_look(&m.p, LIMIT);
+	preflight_start(&m.p, LIMIT);
 	run();
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
-	take_back();
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
+	deliver();
 	assert_int_equal(m.reported, 1);
 	assert_int_equal(m.thorough, 1);
-	/* It was not thorough ... */
-	a_mount_table_changes();
-	look_quickly();
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+	/* It was a quick one ... */
+	change_mount_table();
+	start_quick_check();
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 	work();
 	assert_int_equal(m.reports, 2);
 	assert_int_equal(m.thorough, 2);
-	/* ... or something was mounted meanwhile ... */
-	a_mount_table_changes();
-	preflight_forget(&m.p);
-	preflight_look(&m.p, LIMIT);
+	/* ... or something was mounted during the check ... */
+	change_mount_table();
+	preflight_invalidate(&m.p);
+	preflight_start(&m.p, LIMIT);
 	run();
-	a_mount_table_changes();
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
-	take_back();
+	change_mount_table();
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
+	deliver();
 	assert_int_equal(m.reports, 2);
 	work();
 	assert_int_equal(m.reports, 3);
-	/* ... or it has found a problem that may be gone. */
-	a_mount_table_changes();
+	/* ... or it has found a problem that may have gone. */
+	change_mount_table();
 	m.mounts = -EIO;
-	preflight_look(&m.p, LIMIT);
+	preflight_start(&m.p, LIMIT);
 	run();
 	m.mounts = 0;
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
-	take_back();
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
+	deliver();
 	work();
 	assert_int_equal(m.reports, 4);
 	assert_int_equal(m.reported, 1);
 }
 
-static void look_that_hangs(void **state)
+static void blockers_fail_the_check(void **state)
+{
+	struct busy_config busy = { .wait = false };
+
+	(void)state;
+	m.p.busy = &busy;
+	pass_a_check();
+	m.busy = -EBUSY;
+	preflight_invalidate(&m.p);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
+	work();
+	assert_int_equal(m.reported, 0);
+	assert_string_equal(m.p.reason, "cannot be frozen now: process 7 (cat) is in splice()");
+	assert_int_equal(m.p.culprits.n, 1);
+	busy.wait = true;
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
+	work();
+	assert_int_equal(m.reported, 1);
+	m.busy = -EACCES;	/* the check has failed, so no blocker is known */
+	preflight_invalidate(&m.p);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
+	work();
+	assert_int_equal(m.reports, 3);
+	assert_int_equal(m.reported, 1);
+	assert_int_equal(m.p.culprits.n, 0);
+}
+
+static void check_that_hangs(void **state)
 {
 	(void)state;
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 	assert_int_equal(preflight_deadline(&m.p), m.now + LIMIT);
 	m.now += LIMIT - 1;
 	preflight_tick(&m.p);
@@ -372,41 +427,41 @@ static void look_that_hangs(void **state)
 	m.now++;
 	preflight_tick(&m.p);
 	assert_int_equal(m.reported, 0);
-	assert_non_null(strstr(m.p.why, "within the time allowed"));
+	assert_non_null(strstr(m.p.reason, "within the time allowed"));
 	assert_int_equal(preflight_deadline(&m.p), INT64_MAX);
-	/* Nor does anybody wait for it later. */
-	preflight_look(&m.p, LIMIT);
-	assert_int_equal(preflight_ask(&m.p, LIMIT), -EBUSY);
-	assert_non_null(strstr(m.p.why, "hangs"));
+	/* Later requests do not wait for it either. */
+	preflight_start(&m.p, LIMIT);
+	assert_int_equal(preflight_request(&m.p, LIMIT), -EBUSY);
+	assert_non_null(strstr(m.p.reason, "hangs"));
 	work();
 	assert_int_equal(m.reports, 1);
-	assert_false(m.p.ready);
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+	assert_false(m.p.passed);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 	work();
 	assert_int_equal(m.reported, 1);
 }
 
-static void dropped_question_is_not_answered(void **state)
+static void cancelled_request_is_not_answered(void **state)
 {
 	(void)state;
-	assert_false(preflight_drop(&m.p));
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
-	assert_true(preflight_drop(&m.p));
+	assert_false(preflight_cancel(&m.p));
+	assert_int_equal(preflight_request(&m.p, LIMIT), 0);
+	assert_true(preflight_cancel(&m.p));
 	work();
 	assert_int_equal(m.reports, 0);
-	assert_int_equal(preflight_ask(&m.p, LIMIT), 1);
+	assert_int_equal(preflight_request(&m.p, LIMIT), 1);
 }
 
-static void no_thread_is_a_no(void **state)
+static void without_a_thread_the_request_fails(void **state)
 {
 	(void)state;
 	m.no_thread = true;
-	assert_int_equal(preflight_ask(&m.p, LIMIT), -EAGAIN);
-	assert_false(preflight_drop(&m.p));
-	assert_non_null(strstr(m.p.why, "cannot look"));
+	assert_int_equal(preflight_request(&m.p, LIMIT), -EAGAIN);
+	assert_false(preflight_cancel(&m.p));
+	assert_non_null(strstr(m.p.reason, "cannot start the preflight"));
 }
 
-static void hooks_that_would_not_be_called(void **state)
+static void hooks_that_would_be_refused(void **state)
 {
 	static const struct {
 		int found, error;
@@ -416,9 +471,11 @@ static void hooks_that_would_not_be_called(void **state)
 	} cases[] = {
 		{ 0, 0, NULL, false, false, NULL },
 		{ 1, 0, NULL, false, false, NULL },
-		{ 1, 0, "others can write to it", false, false, "others can write to it" },
-		{ 1, -EPERM, "the directory is not root's alone", false, false, "root's alone" },
-		{ 1, 0, "others can write to it", false, true, NULL },
+		{ 1, 0, "users other than root can write to it", false, false,
+		  "users other than root can write to it" },
+		{ 1, -EPERM, "users other than root can write to the directory", false, false,
+		  "write to the directory" },
+		{ 1, 0, "users other than root can write to it", false, true, NULL },
 		{ -ENOENT, 0, NULL, true, false, NULL },
 		{ -ENOENT, 0, NULL, false, false, HOOKS },
 		{ -EACCES, 0, NULL, true, false, HOOKS },
@@ -433,13 +490,38 @@ static void hooks_that_would_not_be_called(void **state)
 		m.refused = cases[i].refused;
 		m.config.optional = cases[i].optional;
 		m.config.keep_going = cases[i].keep_going;
-		assert_int_equal(preflight_ask(&m.p, LIMIT), 0);
+		assert_int_equal(preflight_request(&m.p, LIMIT), 0);
 		work();
 		assert_int_equal(m.reported, !cases[i].why);
 		if (cases[i].why)
-			assert_non_null(strstr(m.p.why, cases[i].why));
+			assert_non_null(strstr(m.p.reason, cases[i].why));
 		teardown(state);
 	}
+}
+
+static void kernel_faults_are_logged_once(void **state)
+{
+	struct kernel kernel = { .version = { 4, 4, 0 } };
+
+	(void)state;
+	m.p.kernel = &kernel;
+	m.mounts = -EIO;
+	preflight_start(&m.p, LIMIT);
+	work();
+	assert_int_equal(m.notices, 0);	/* without a plan no faults are known */
+	m.mounts = 0;
+	preflight_start(&m.p, LIMIT);
+	work();
+	assert_int_equal(m.notices, 1);
+	preflight_start(&m.p, LIMIT);
+	work();
+	assert_int_equal(m.notices, 1);
+	/* After a change of the driver. */
+	m.p.warned = false;
+	kernel.version[0] = 7;
+	preflight_start(&m.p, LIMIT);
+	work();
+	assert_int_equal(m.notices, 1);
 }
 
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -447,18 +529,20 @@ static void hooks_that_would_not_be_called(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(question_is_answered_by_a_look),
-		TEST(known_answer_needs_no_look),
-		TEST(changed_table_takes_a_look),
-		TEST(table_that_cannot_be_watched_is_no_memory),
-		TEST(look_afterwards_opens_nothing_and_warns),
-		TEST(freeze_keeps_others_from_looking),
-		TEST(failed_freeze_is_a_reason_to_look),
-		TEST(look_that_was_under_way),
-		TEST(look_that_hangs),
-		TEST(dropped_question_is_not_answered),
-		TEST(no_thread_is_a_no),
-		TEST(hooks_that_would_not_be_called),
+		TEST(request_is_answered_by_a_check),
+		TEST(known_answer_needs_no_check),
+		TEST(changed_mount_table_needs_a_check),
+		TEST(without_a_mount_table_nothing_is_answered_from_memory),
+		TEST(quick_check_opens_nothing_and_warns),
+		TEST(freeze_cancels_a_scheduled_check),
+		TEST(failed_freeze_needs_a_check),
+		TEST(check_that_began_before_the_request),
+		TEST(blockers_fail_the_check),
+		TEST(check_that_hangs),
+		TEST(cancelled_request_is_not_answered),
+		TEST(without_a_thread_the_request_fails),
+		TEST(hooks_that_would_be_refused),
+		TEST(kernel_faults_are_logged_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

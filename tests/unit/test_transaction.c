@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sources: src/transaction.c
-/* The state table: every cell as expected, and the promises that no cell may break. */
+/* The state table: every cell is as expected, and no cell breaks a guarantee. */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -129,7 +129,7 @@ static void check_one_answer(enum hv_vss_state state, enum hv_vss_event ev, stru
 		assert_true(outstanding(s.next));
 		return;
 	}
-	/* One that is outstanding is answered exactly when it ends. */
+	/* An outstanding request is answered exactly when it ends. */
 	if (outstanding(state) && !outstanding(s.next))
 		assert_true(one_bit(s.actions & ANSWERS));
 	else
@@ -158,7 +158,7 @@ static void check_success(enum hv_vss_state state, enum hv_vss_event ev, struct 
 		assert_int_equal(ev, HV_VSS_EV_DONE);
 		assert_true(s.actions & HV_VSS_DO_HOLD);
 	}
-	/* The only way to a THAW that can succeed is from a freeze that held until it came. */
+	/* THAW can succeed only after a freeze that lasted until it came. */
 	if (s.next == HV_VSS_THAW && state != HV_VSS_THAW) {
 		assert_int_equal(state, HV_VSS_FROZEN);
 		assert_int_equal(ev, HV_VSS_EV_THAW);
@@ -186,7 +186,7 @@ static void check_release(enum hv_vss_state state, enum hv_vss_event ev, struct 
 {
 	if (!may_be_frozen(state) || may_be_frozen(s.next))
 		return;
-	/* Out of a freeze: the kernel thaws, or knows that a bare daemon has to. */
+	/* At the end of a freeze the kernel thaws, or it knows that a bare daemon has to. */
 	if (!bare(ev))
 		assert_true(s.actions & HV_VSS_DO_RELEASE);
 	else if (ev == HV_VSS_EV_CLOSE_BARE)
@@ -230,7 +230,7 @@ static void broken_freeze_fails_its_thaw_and_only_that(void **unused)
 	}
 }
 
-/* Any order of events: never more answers than requests, and none missing once it is quiet. */
+/* For any order of events each request has one answer. */
 static void random_walks_answer_every_request(void **unused)
 {
 	unsigned int walk, i, asked, answered;

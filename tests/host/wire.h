@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Integration component packets on the wire, little endian. */
-#ifndef HW_HVHOST_IC_H
-#define HW_HVHOST_IC_H
+#ifndef HW_HVHOST_WIRE_H
+#define HW_HVHOST_WIRE_H
 
 /* A version: framework or message. */
 struct ic_ver {
@@ -21,7 +21,7 @@ struct vmpkt_desc {
 
 struct ic_pipe {
 	uint32_t flags;
-	uint32_t size;		/* of what follows */
+	uint32_t size;		/* of the IC message: header and body */
 } QEMU_PACKED;
 
 #define IC_PIPE_DATA		1
@@ -30,7 +30,7 @@ struct ic_hdr {
 	struct ic_ver fw;
 	uint16_t msgtype;
 	struct ic_ver msg;
-	uint16_t size;		/* of what follows */
+	uint16_t size;		/* of the body */
 	uint32_t status;
 	uint8_t txid;
 	uint8_t flags;
