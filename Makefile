@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-#   make demo                  back up a guest on the emulated Hyper-V host and tell the story
+#   make demo                  back up a guest on the emulated Hyper-V host, with explanations
 #   make bench                 the stock stack and ours compared; table and picture
 #   make check                 run all tests; ends with "N passed, N failed, N skipped"
+#   make style                 checkpatch, sparse, clang-tidy, cppcheck, shellcheck
+#   make unit                  unit tests alone: no root, no guests, no packages installed
 #   make module KDIR=<tree>    src/hv_vss.ko for that kernel build tree
 #   make daemon                daemon/hv-vss-daemon
 #   make                       both, for the running kernel if its headers are there
@@ -24,20 +26,20 @@ usrsrcdir	?= $(prefix)/src
 completiondir	?= $(prefix)/share/bash-completion/completions
 udevdir		?= $(libdir)/udev/rules.d
 modprobedir	?= $(libdir)/modprobe.d
-# Installed by hand, the units go where an admin's own do: before those of the distribution, whose
-# hv-vss-daemon.service (of Debian's and Ubuntu's packages) stays as it is.
+# `make install` puts the units into the directory for an admin's own units, which precedes that of the
+# distribution. Its hv-vss-daemon.service (of Debian's and Ubuntu's packages) does not change.
 unitdir		?= $(if $(DESTDIR),$(libdir)/systemd/system,/etc/systemd/system)
 daemonunitdir	?= $(unitdir)
 DESTDIR		?=
 INSTALL		?= install
 
-# Only the plain `make` looks at the running kernel; `make module` wants to be told.
+# Only `make` without a target uses the running kernel; `make module` needs KDIR.
 RUNNING_KDIR	:= $(wildcard /lib/modules/$(shell uname -r)/build)
 TESTPYTHON	?= /usr/bin/python3
 
 .PHONY: all module daemon uninstall
 .PHONY: install install-dkms-source install-takeover install-daemon
-.PHONY: bench check demo soak dist clean version
+.PHONY: bench check style unit demo soak dist clean version
 
 all: daemon
 ifneq ($(RUNNING_KDIR),)
@@ -57,7 +59,7 @@ daemon:
 version:
 	@echo $(VERSION)
 
-# What the module is built from on the user's machine.
+# The files from which DKMS builds the module.
 DKMS_FILES = dkms.conf Makefile LICENSE include/uapi/hv_vss.h $(sort $(wildcard \
 	src/Kbuild src/*.c src/*.h src/dkms-pre-build src/compat/*.h src/compat/probe/*))
 
@@ -81,13 +83,13 @@ define daemon_files
 	$(call $(1),daemon/hv-vss-daemon,$(sbindir))
 	$(call $(1),systemd/hv-vss-daemon.service,$(daemonunitdir))
 	$(call $(1),systemd/90-hv-vss-daemon.rules,$(udevdir))
-	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hypervvssd.service.d,hv-vss.conf)
+	$(call $(1),systemd/hypervvssd-yields.conf,$(unitdir)/hypervvssd.service.d,hv-vss.conf)
 	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hv_vss_daemon.service.d,hv-vss.conf)
 	$(call $(1),daemon/hv-vss-daemon.8,$(mandir)/man8)
 	$(call $(1),daemon/hv-vss-daemon.bash-completion,$(completiondir),hv-vss-daemon)
-	$(call $(1),daemon/hooks/mysql,$(hooksdir))
-	$(call $(1),daemon/hooks/postgresql,$(hooksdir))
-	$(call $(1),daemon/hooks/redis,$(hooksdir))
+	$(call $(1),daemon/hooks/ready-made/mysql,$(hooksdir))
+	$(call $(1),daemon/hooks/ready-made/postgresql,$(hooksdir))
+	$(call $(1),daemon/hooks/ready-made/redis,$(hooksdir))
 endef
 
 install-dkms-source:
@@ -96,18 +98,18 @@ install-dkms-source:
 		$(INSTALL) -D -m $$mode $$f "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)/$$f"; \
 	done
 
-# What makes hv_vss serve the host's channel once it is built.
+# The files that move the host's channel to hv_vss once the module is built.
 install-takeover:
 	$(call module_files,put)
 
 install-daemon: daemon
 	$(call daemon_files,put)
-	@# What an admin has written there stays.
+	@# Don't overwrite an admin's file.
 	[ -e "$(DESTDIR)$(defaultdir)/hv-vss-daemon" ] || \
 		$(call put,systemd/hv-vss-daemon.default,$(defaultdir),hv-vss-daemon)
 	$(INSTALL) -d -m 755 "$(DESTDIR)$(sysconfdir)/$(NAME)/hooks.d"
 
-# With DESTDIR only files are put in place; otherwise the module is built, and takes over.
+# With DESTDIR this only copies files; otherwise it also builds the module and moves the channel to it.
 install: install-daemon install-takeover install-dkms-source
 ifeq ($(DESTDIR),)
 	@command -v dkms >/dev/null || { echo "dkms is missing: apt-get install dkms" >&2; exit 1; }
@@ -117,15 +119,22 @@ ifeq ($(DESTDIR),)
 		echo "The module was not built: the daemon works with the kernel's own driver." >&2
 	if [ -d /run/systemd/system ]; then \
 		systemctl daemon-reload && udevadm control --reload && \
+		{ [ -e /etc/systemd/system/hypervvssd.service ] || \
+			systemctl stop hypervvssd.service 2>/dev/null || :; } && \
+		systemctl enable hv-vss-daemon.service && \
 		systemctl start hv-vss-bind.service && \
 		if [ -e /dev/vmbus/hv_vss ]; then systemctl restart hv-vss-daemon.service; fi; \
+	else \
+		systemctl enable hv-vss-daemon.service || :; \
 	fi
 	@echo "Installed. Runs whenever the host offers the service: systemctl status hv-vss-daemon"
+	@echo "To switch it off: systemctl disable --now hv-vss-daemon"
 endif
 
 uninstall:
 ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl stop hv-vss-daemon.service; fi
+	-systemctl disable hv-vss-daemon.service
 	systemd/hv-vss-bind release
 	-if grep -q '^hv_vss ' /proc/modules; then rmmod hv_vss; fi
 	-dkms remove -m $(NAME) -v $(VERSION) --all
@@ -133,7 +142,7 @@ endif
 	rm -rf "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)"
 	$(call module_files,drop)
 	$(call daemon_files,drop)
-	@# Unless an admin has written something there.
+	@# Unless an admin has changed it.
 	if cmp -s systemd/hv-vss-daemon.default "$(DESTDIR)$(defaultdir)/hv-vss-daemon"; then \
 		$(call drop,systemd/hv-vss-daemon.default,$(defaultdir),hv-vss-daemon); \
 	fi
@@ -143,7 +152,7 @@ endif
 		"$(DESTDIR)$(unitdir)/hv_vss_daemon.service.d"
 ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; udevadm control --reload; fi
-	@# As in debian/hv-vss-daemon.postrm: udev has to forget our wish, and then systemd.
+	@# As in debian/hv-vss-daemon.postrm: udev and then systemd have to forget our rule.
 	if [ -e /dev/vmbus/hv_vss ]; then \
 		udevadm trigger /dev/vmbus/hv_vss; \
 		udevadm settle --timeout=10; \
@@ -153,6 +162,13 @@ endif
 
 check:
 	tests/check
+
+style:
+	tests/check tests/static
+
+# Without sanitizers, which would take a minute to compile; tests/check tests/unit has them.
+unit:
+	$(MAKE) -C tests/unit check SANITIZE=
 
 demo:
 	tests/demo
