@@ -40,7 +40,17 @@ static uint64_t read_run(struct tasks *t, const struct task *task)
 	return switches ? hash(switches) : 0;
 }
 
-/* Names of kernel functions: percpu_rwsem_wait is in 5.6 and later, the others in older kernels. */
+/*
+ * Where the task waits, as names of kernel functions. "wchan" has one name, or none: on x86 before
+ * 5.16 it follows frame pointers, which kernels with the ORC unwinder don't have. "stack" needs
+ * CONFIG_STACKTRACE.
+ */
+static bool read_place(struct tasks *t, const struct task *task)
+{
+	return read_of(t, task, "stack") > 0 || read_of(t, task, "wchan") > 0;
+}
+
+/* percpu_rwsem_wait is in 5.6 and later, the others in older kernels. */
 static enum task_wait read_wait(struct tasks *t, const struct task *task)
 {
 	static const char * const freeze[] = {
@@ -48,7 +58,7 @@ static enum task_wait read_wait(struct tasks *t, const struct task *task)
 		NULL
 	};
 
-	if (read_of(t, task, "wchan") <= 0)
+	if (!read_place(t, task))
 		return TASK_WAITS;
 	for (size_t i = 0; freeze[i]; i++)
 		if (strstr(t->text, freeze[i]))

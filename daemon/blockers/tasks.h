@@ -2,9 +2,10 @@
 /*
  * Finds tasks that are in a system call which keeps a file system from being frozen.
  *
- * Of each task "syscall" is read; of the few that are in such a call also "fdinfo/FD", "wchan",
- * "schedstat", "stat" and "comm". None of these files calls into a file system. Only "syscall"
- * takes a lock that sleeps: on kernels before 5.8 it waits for an execve() of the same process.
+ * Of each task "syscall" is read; of the few that are in such a call also "fdinfo/FD", "stack" or
+ * "wchan", "schedstat", "stat" and "comm". None of these files calls into a file system. Only
+ * "syscall" and "stack" take a lock that sleeps: on kernels before 5.8 it waits for an execve() of
+ * the same process.
  * "cmdline", "maps", "exe" and "fd" are not read: they take the lock of the address space, which
  * the task may hold while it waits for a disk, or call into the file system.
  */

@@ -86,11 +86,11 @@ def btrfs(rig: faults.Rig) -> Iterator[str]:
                     "detach /run/scratch.img", timeout=120)
 
 
-def delay(rig: faults.Rig, milliseconds: int) -> None:
-    """From now on each access to the scratch disk takes this long."""
-    script(rig, "l=$(losetup -n -O NAME -j /run/scratch.img); dmsetup suspend --nolockfs scratch; "
-                f"""dmsetup load scratch --table "0 $(sectors "$l") delay $l 0 {milliseconds}"
-                dmsetup resume --noudevsync scratch""")
+def delay(rig: faults.Rig, reads: int, writes: int) -> None:
+    """From now on each access to the scratch disk takes so many milliseconds."""
+    script(rig, f"""l=$(losetup -n -O NAME -j /run/scratch.img); dmsetup suspend --nolockfs scratch
+        dmsetup load scratch --table "0 $(sectors "$l") delay $l 0 {reads} $l 0 {writes}"
+        dmsetup resume --noudevsync scratch""")
 
 
 @contextmanager
@@ -99,13 +99,17 @@ def maintenance(rig: faults.Rig, what: str) -> Iterator[Obstacle]:
     start = {"scrub": ("scrub", "start", "-B", SCRATCH),
              "balance": ("balance", "start", "--full-balance", SCRATCH)}[what]
     with btrfs(rig):
-        delay(rig, 60)
-        script(rig, f"mkdir -p /var/lib/btrfs; for s in /sys/fs/btrfs/*/devinfo/1/scrub_speed_max; "
-                    "do test -e $s && echo 1M >$s; done; :")
+        # 5.14 and later can limit scrub. Before, it has many reads on the way at a time; writes are
+        # fast then, because the daemon must be done with them.
+        limited = script(rig, "mkdir -p /var/lib/btrfs; for s in "
+                              "/sys/fs/btrfs/*/devinfo/1/scrub_speed_max; "
+                              "do test -e $s && echo 1M >$s && echo yes; done; :").strip()
+        slow = (60, 60) if limited or what == "balance" else (1500, 0)
+        delay(rig, *slow)
         command = rig.agent.start("/bin/btrfs", *start)
 
         def end() -> None:
-            delay(rig, 0)
+            delay(rig, 0, 0)
             if not command.over:
                 rig.agent.try_run("/bin/btrfs", what, "cancel", SCRATCH, timeout=120)
 
@@ -121,7 +125,8 @@ def maintenance(rig: faults.Rig, what: str) -> Iterator[Obstacle]:
 @contextmanager
 def external_journal(rig: faults.Rig) -> Iterator[str]:
     """An ext4 on its own disk, with its journal in a file of /data/xfs; returns the mount point."""
-    script(rig, """modprobe -a loop sd_mod; modprobe scsi_debug dev_size_mb=48; mkdir -p /run/apart
+    script(rig, """modprobe -a loop sd_mod; modprobe scsi_debug dev_size_mb=48 delay=0
+        mkdir -p /run/apart
         for _ in {1..100}; do test -b /dev/sda && break; sleep 0.1; done
         j=$(attach /data/xfs/journal 8); mke2fs -q -F -b 4096 -O journal_dev "$j"
         mkfs.ext4 -q -F -b 4096 -J "device=$j" /dev/sda; mount -t ext4 /dev/sda /run/apart""")

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -291,6 +292,75 @@ static void culprits_are_described(void **state)
 	assert_string_equal(text, "process 3 (sh) is in openat(), waiting for a fanotify listener");
 }
 
+#ifdef __x86_64__
+static void write_entry(const char *root, const char *name, const char *text)
+{
+	char path[128];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/7/task/7/%s", root, name);
+	out = fopen(path, "we");
+	assert_non_null(out);
+	assert_true(fputs(text, out) >= 0);
+	assert_int_equal(fclose(out), 0);
+}
+
+static void make_directories(const char *root)
+{
+	static const char * const names[] = { "7", "7/task", "7/task/7", "7/task/7/fdinfo" };
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, names[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+}
+
+static void remember_wait(void *arg, const struct task *task)
+{
+	*(enum task_wait *)arg = task->wait;
+}
+
+/* wchan is "0" on 5.10 for a task that waits for the thaw, which must not count as a blocker. */
+static void place_of_waiting_is_known_from_stack_or_wchan(void **state)
+{
+	static const struct {
+		const char *stack, *wchan;
+		enum task_wait wait;
+	} cases[] = {
+		{ "[<0>] percpu_rwsem_wait+0x1/0x2\n[<0>] vfs_write+0x1/0x2\n", "0",
+		  TASK_WAITS_FREEZE },
+		{ "[<0>] pipe_wait+0x1/0x2\n[<0>] do_splice+0x1/0x2\n", "0", TASK_WAITS },
+		{ "[<0>] fanotify_handle_event+0x1/0x2\n", "0", TASK_WAITS_LISTENER },
+		{ "", "__sb_start_write", TASK_WAITS_FREEZE },
+		{ "", "pipe_wait", TASK_WAITS },
+		{ "", "0", TASK_WAITS },
+	};
+	char root[] = "/tmp/hv-vss-proc-XXXXXX", command[64];
+	struct tasks *t = calloc(1, sizeof(*t));
+
+	(void)state;
+	assert_non_null(t);
+	assert_non_null(mkdtemp(root));
+	make_directories(root);
+	write_entry(root, "syscall", "1 0x3 0x1 0x2 0x0" REST);
+	write_entry(root, "fdinfo/3", "pos:\t0\nmnt_id:\t5\n");
+	assert_int_equal(tasks_open(t, root), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		enum task_wait wait = -1;
+
+		write_entry(root, "stack", cases[i].stack);
+		write_entry(root, "wchan", cases[i].wchan);
+		assert_int_equal(tasks_each(t, remember_wait, &wait), 0);
+		assert_int_equal(wait, cases[i].wait);
+	}
+	tasks_close(t);
+	free(t);
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +370,9 @@ int main(void)
 		cmocka_unit_test(task_stuck_on_another_mount_is_not_found),
 		cmocka_unit_test(calls_that_write_are_recognised),
 		cmocka_unit_test(culprits_are_described),
+#ifdef __x86_64__
+		cmocka_unit_test(place_of_waiting_is_known_from_stack_or_wchan),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
