@@ -162,8 +162,11 @@ int hv_vss_channel_open(struct hv_vss_channel *ch)
  */
 void hv_vss_channel_close(struct hv_vss_channel *ch)
 {
-	if (ch->open)
+	if (ch->open) {
 		vmbus_close(ch->vmbus);
+		/* Before 4.4 and in EL 7.3 it does not wait for a callback that runs. */
+		hv_vss_compat_sync_callbacks();
+	}
 	ch->open = false;
 	cancel_delayed_work_sync(&ch->pump);
 }

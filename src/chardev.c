@@ -167,7 +167,7 @@ static ssize_t read_once(struct hv_vss_file *f, char __user *buf, size_t count)
 		hvs->mail &= ~bit;
 		hvs->mail_seq++;
 		if (bit == HV_VSS_MAIL_REQUEST) {
-			hvs->delivered = true;
+			hv_vss_delivered(hvs);
 			hv_vss_service_seen(hvs);
 		}
 	} else {
@@ -197,6 +197,8 @@ static ssize_t hv_vss_read(struct file *file, char __user *buf, size_t count, lo
 		/* The mail has changed: there may be another message, so try again at once. */
 		if (ret != -EAGAIN || (!wait && !readable(f)))
 			break;
+		if (!wait)
+			continue;
 		if (wait_event_interruptible(f->hvs->readers, readable(f))) {
 			ret = -ERESTARTSYS;
 			break;
@@ -315,7 +317,7 @@ static long ioctl_guard(struct hv_vss_file *f, unsigned int cmd, void __user *ar
 		e = hv_vss_guard_prepare(f->hvs->guard, req.fd, req.cookie);
 	mutex_lock(&f->hvs->lock);
 	if (f->hvs->owner != f)
-		ret = -ENODEV;
+		ret = cmd == HV_VSS_IOC_ARM ? -ENODEV : hv_vss_service_late(f->hvs, &req);
 	else if (e)
 		ret = hv_vss_service_arm(f->hvs, &req, &e);
 	else if (call)

@@ -145,6 +145,19 @@ static void hand_over(struct hv_vss_device *hvs, u8 op, u32 arg, bool own)
 	hv_vss_mail(hvs, HV_VSS_MAIL_REQUEST, 0);
 }
 
+/**
+ * hv_vss_delivered() - the daemon has read the outstanding request
+ * @hvs: the device; may be dead
+ *
+ * A THAW of our own may have waited for that for longer than its time limit, which begins now.
+ */
+void hv_vss_delivered(struct hv_vss_device *hvs)
+{
+	hvs->delivered = true;
+	if (hvs->own && !hvs->dead)
+		timer_start(hvs, &hvs->timeout, &hvs->deadline, timeout_ms(hvs->op));
+}
+
 static void keep_body(struct hv_vss_device *hvs, const struct hv_vss_ic_request *req)
 {
 	struct hv_vss_request *body = &hvs->body;
@@ -304,7 +317,10 @@ static void timeout_work(struct work_struct *work)
 	hvs->counts[HV_VSS_N_TIMEOUT]++;
 	hv_vss_complain(hvs, "the daemon did not answer %s in %u ms", op_name(hvs->op),
 			timeout_ms(hvs->op));
-	hv_vss_do(hvs, HV_VSS_EV_TIMEOUT, NULL, HV_VSS_CANCEL_TIMEOUT);
+	if (hvs->delivered || hv_vss_guarded(hvs))
+		hv_vss_do(hvs, HV_VSS_EV_TIMEOUT, NULL, HV_VSS_CANCEL_TIMEOUT);
+	else
+		hv_vss_do(hvs, HV_VSS_EV_UNREAD, NULL, HV_VSS_CANCEL_TIMEOUT);
 out:
 	mutex_unlock(&hvs->lock);
 }

@@ -26,6 +26,7 @@ void hv_vss_reset(struct hv_vss_device *hvs, enum hv_vss_cancel reason);
 void hv_vss_hold_start(struct hv_vss_device *hvs, u32 ms);
 
 void hv_vss_answer(struct hv_vss_device *hvs, struct hv_vss_buffer *b, u8 op, u32 status);
+void hv_vss_delivered(struct hv_vss_device *hvs);
 void hv_vss_mail(struct hv_vss_device *hvs, unsigned int add, unsigned int remove);
 enum hv_vss_count hv_vss_op_index(u8 op);
 bool hv_vss_guarded(const struct hv_vss_device *hvs);

@@ -54,7 +54,7 @@ struct guard_entry {
 	struct hv_vss_thawwatch rest;	/* runs since our latest thaw */
 	bool given_back;		/* that thaw has left another freeze in place */
 	bool over;			/* one of our thaws has ended a freeze */
-	bool complained;
+	unsigned int refused;		/* attempts that the file system made fail */
 	unsigned int stale_tries;
 	int result;			/* for @thaw */
 	struct delayed_work work;

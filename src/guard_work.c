@@ -10,6 +10,7 @@
 #include "guard_entry.h"
 
 #define RETRY_MS	50	/* between attempts to thaw a released superblock */
+#define THAW_TRIES	20	/* attempts that the file system makes fail, before it is not asked */
 #define STALE_TRIES	200	/* attempts to lock a block device that is being frozen or thawed */
 
 /* For all devices, because entries may outlive theirs. Set at load, never changed. */
@@ -81,10 +82,23 @@ static int thaw_failed(struct super_block *sb)
 	sb->s_flags &= ~HV_VSS_SB_RDONLY;
 	up_write(&sb->s_umount);
 	ret = hv_vss_compat_thaw(sb);
-	down_write(&sb->s_umount);
+	/* Without s_umount, as file systems set it after an error: a sync may hang with that. */
+	sb->s_flags |= HV_VSS_SB_RDONLY;
+	return ret;
+}
+
+/*
+ * thaw_super() for a file system that can't end its part of the freeze, because its disk is damaged or
+ * gone (jfs reads its log). thaw_super() does not ask one that is read-only, and leaves the locks of
+ * the freeze; drop_stale_locks() releases them. So no writer hangs: all get EROFS.
+ */
+static int thaw_unasked(struct super_block *sb)
+{
+	if (!down_write_trylock(&sb->s_umount))
+		return -EAGAIN;
 	sb->s_flags |= HV_VSS_SB_RDONLY;
 	up_write(&sb->s_umount);
-	return ret;
+	return hv_vss_compat_thaw(sb);
 }
 
 static void watch_rest(struct guard_entry *e)
@@ -99,6 +113,14 @@ static void watch_rest(struct guard_entry *e)
 static bool rest_remains(const struct guard_entry *e)
 {
 	return guard_entry_frozen(e) == SB_FREEZE_COMPLETE && !hv_vss_thawwatch_thawed(&e->rest);
+}
+
+/* Did our thaw end no freeze, not even a nested one, because the file system refused? */
+static bool still_ours(const struct guard_entry *e, int before)
+{
+	int now = hv_vss_compat_freezes(e->sb);
+
+	return now && now >= before && rest_remains(e);
 }
 
 /* thaw_super() has returned @ret, 0 or -EINVAL; @failed: the superblock had become read-only. */
@@ -141,7 +163,7 @@ static int thaw_once(struct guard_entry *e)
 {
 	struct super_block *sb = e->sb;
 	bool failed;
-	int ret;
+	int before, ret;
 
 	/* A FIFREEZE or umount that hangs holds it for writing; don't wait for that. */
 	if (!down_read_trylock(&sb->s_umount))
@@ -151,15 +173,18 @@ static int thaw_once(struct guard_entry *e)
 	watch_rest(e);
 	if (guard_entry_frozen(e) != SB_FREEZE_COMPLETE)
 		return -EAGAIN;
-	failed = guard_entry_failed(e);
-	ret = failed ? thaw_failed(sb) : hv_vss_compat_thaw(sb);
+	before = hv_vss_compat_freezes(sb);
+	failed = guard_entry_failed(e) || e->refused >= THAW_TRIES;
+	if (e->refused >= THAW_TRIES && before)
+		ret = thaw_unasked(sb);
+	else
+		ret = failed ? thaw_failed(sb) : hv_vss_compat_thaw(sb);
 	if (ret == -EAGAIN)
 		return ret;
-	if (ret && ret != -EINVAL) {
-		if (!e->complained)
+	if (ret && (ret != -EINVAL || still_ours(e, before))) {
+		if (!e->refused++)
 			pr_err("%s on %s can't be thawed: error %d; trying again until it can\n",
 			       sb->s_type->name, sb->s_id, ret);
-		e->complained = true;
 		return -EAGAIN;
 	}
 	note_thaw(e, failed, ret);

@@ -38,7 +38,9 @@ static void stop(struct hv_vss_device *hvs, enum hv_vss_cancel reason, bool fore
 	hvs->channel.running = false;
 	if (forever) {
 		hvs->dead = true;
-		hvs->mail &= HV_VSS_MAIL_CANCEL;
+		/* What a daemon still has to read. For a bare one that is our own THAW. */
+		hvs->mail &= HV_VSS_MAIL_CANCEL |
+			     (hvs->state == HV_VSS_CLEANUP ? HV_VSS_MAIL_REQUEST : 0);
 		hvs->mail_seq++;
 		wake_up_all(&hvs->readers);
 	}

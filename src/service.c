@@ -224,6 +224,22 @@ int hv_vss_service_thaw(struct hv_vss_device *hvs, const struct hv_vss_guard *re
 	return hv_vss_guard_thaw_begin(hvs->guard, req->fd, req->cookie, thaw);
 }
 
+/**
+ * hv_vss_service_late() - a daemon that was cut off reports about its freeze
+ * @hvs: the device
+ * @req: as given to the ioctl
+ *
+ * Its thread may return from FIFREEZE only now. If the guard never learned that, it would go on to
+ * thaw as long as the thread lives, and no later backup could freeze that file system.
+ *
+ * Context: lock held. Return: -ENODEV.
+ */
+int hv_vss_service_late(struct hv_vss_device *hvs, const struct hv_vss_guard *req)
+{
+	hv_vss_guard_thawing(hvs->guard, req->fd, req->cookie);
+	return -ENODEV;
+}
+
 /* Are the limits in use? Not by a request that the daemon has not read: it can't have begun. */
 static bool limits_in_use(const struct hv_vss_device *hvs)
 {

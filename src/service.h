@@ -19,6 +19,7 @@ int hv_vss_service_thawing(struct hv_vss_device *hvs, const struct hv_vss_guard 
 int hv_vss_service_disarm(struct hv_vss_device *hvs, const struct hv_vss_guard *req);
 int hv_vss_service_thaw(struct hv_vss_device *hvs, const struct hv_vss_guard *req,
 			struct hv_vss_guard_thaw **thaw);
+int hv_vss_service_late(struct hv_vss_device *hvs, const struct hv_vss_guard *req);
 int hv_vss_service_limits(struct hv_vss_device *hvs, struct hv_vss_limits *limits);
 
 #endif /* _HV_VSS_SERVICE_H */

@@ -13,7 +13,8 @@
  *  - After a broken freeze the state is IDLE: the next THAW fails by the rule above, the next
  *    FREEZE works.
  *  - Only a bare daemon itself can end its freeze. Where the guard would thaw, the daemon is sent a
- *    THAW of our own (CLEANUP); if it died, the next bare daemon that registers is.
+ *    THAW of our own (CLEANUP); if it died, the next bare daemon that registers is. That THAW waits
+ *    until the daemon reads it, also after the device is gone: the daemon may be stopped for now.
  *  - The hold limit does not cancel a THAW that is under way. The guard thaws; the THAW continues.
  */
 #include "transaction.h"
@@ -44,6 +45,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_CLOSE_BARE]		= STAY(DETACHED),
 		[HV_VSS_EV_CLOSE_GUARDED]	= STAY(DETACHED),
 		[HV_VSS_EV_TIMEOUT]		= STAY(DETACHED),
+		[HV_VSS_EV_UNREAD]		= STAY(DETACHED),
 		[HV_VSS_EV_HOLD_BARE]		= STAY(DETACHED),
 		[HV_VSS_EV_HOLD_GUARDED]	= STAY(DETACHED),
 		[HV_VSS_EV_BREAK]		= STAY(DETACHED),
@@ -62,6 +64,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_CLOSE_BARE]		= STAY(LOST),
 		[HV_VSS_EV_CLOSE_GUARDED]	= STAY(LOST),
 		[HV_VSS_EV_TIMEOUT]		= STAY(LOST),
+		[HV_VSS_EV_UNREAD]		= STAY(LOST),
 		[HV_VSS_EV_HOLD_BARE]		= STAY(LOST),
 		[HV_VSS_EV_HOLD_GUARDED]	= STAY(LOST),
 		[HV_VSS_EV_BREAK]		= STAY(LOST),
@@ -79,6 +82,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_CLOSE_BARE]		= STEP(DETACHED, 0),
 		[HV_VSS_EV_CLOSE_GUARDED]	= STEP(DETACHED, RELEASE),
 		[HV_VSS_EV_TIMEOUT]		= STAY(IDLE),
+		[HV_VSS_EV_UNREAD]		= STAY(IDLE),
 		[HV_VSS_EV_HOLD_BARE]		= STAY(IDLE),
 		[HV_VSS_EV_HOLD_GUARDED]	= STAY(IDLE),
 		[HV_VSS_EV_BREAK]		= STAY(IDLE),
@@ -96,6 +100,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_CLOSE_BARE]		= STEP(DETACHED, FAIL),
 		[HV_VSS_EV_CLOSE_GUARDED]	= STEP(DETACHED, FAIL),
 		[HV_VSS_EV_TIMEOUT]		= STEP(IDLE, CANCEL | FAIL),
+		[HV_VSS_EV_UNREAD]		= STEP(IDLE, CANCEL | FAIL),
 		[HV_VSS_EV_HOLD_BARE]		= STAY(CHECK),
 		[HV_VSS_EV_HOLD_GUARDED]	= STAY(CHECK),
 		[HV_VSS_EV_BREAK]		= STAY(CHECK),
@@ -114,6 +119,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_CLOSE_GUARDED]	= STEP(DETACHED, RELEASE | FAIL),
 		/* A bare daemon thaws when its late answer is refused. */
 		[HV_VSS_EV_TIMEOUT]		= STEP(IDLE, RELEASE | CANCEL | FAIL),
+		[HV_VSS_EV_UNREAD]		= STEP(IDLE, RELEASE | CANCEL | FAIL),
 		[HV_VSS_EV_HOLD_BARE]		= STAY(FREEZE),
 		/* The limit counts from the first ARM: the daemon has stopped half-way. */
 		[HV_VSS_EV_HOLD_GUARDED]	= STEP(IDLE, RELEASE | CANCEL | FAIL),
@@ -132,6 +138,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_CLOSE_BARE]		= STEP(LOST, 0),
 		[HV_VSS_EV_CLOSE_GUARDED]	= STEP(DETACHED, RELEASE),
 		[HV_VSS_EV_TIMEOUT]		= STAY(FROZEN),
+		[HV_VSS_EV_UNREAD]		= STAY(FROZEN),
 		[HV_VSS_EV_HOLD_BARE]		= STEP(CLEANUP, CLEAN),
 		[HV_VSS_EV_HOLD_GUARDED]	= STEP(IDLE, RELEASE | CANCEL),
 		[HV_VSS_EV_BREAK]		= STEP(IDLE, RELEASE | CANCEL),
@@ -149,10 +156,11 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_CLOSE_BARE]		= STEP(LOST, FAIL),
 		[HV_VSS_EV_CLOSE_GUARDED]	= STEP(DETACHED, RELEASE | FAIL),
 		[HV_VSS_EV_TIMEOUT]		= STEP(IDLE, RELEASE | CANCEL | FAIL),
+		[HV_VSS_EV_UNREAD]		= STEP(CLEANUP, FAIL | CLEAN),
 		[HV_VSS_EV_HOLD_BARE]		= STAY(THAW),
 		[HV_VSS_EV_HOLD_GUARDED]	= STEP(THAW, RELEASE),
 		[HV_VSS_EV_BREAK]		= STAY(THAW),
-		[HV_VSS_EV_RESET_BARE]		= STEP(IDLE, CANCEL | FAIL),
+		[HV_VSS_EV_RESET_BARE]		= STEP(CLEANUP, FAIL | CLEAN),
 		[HV_VSS_EV_RESET_GUARDED]	= STEP(IDLE, RELEASE | CANCEL | FAIL),
 	},
 	[HV_VSS_VAIN] = {
@@ -166,10 +174,11 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_CLOSE_BARE]		= STEP(DETACHED, FAIL),
 		[HV_VSS_EV_CLOSE_GUARDED]	= STEP(DETACHED, RELEASE | FAIL),
 		[HV_VSS_EV_TIMEOUT]		= STEP(IDLE, RELEASE | CANCEL | FAIL),
+		[HV_VSS_EV_UNREAD]		= STEP(CLEANUP, FAIL | CLEAN),
 		[HV_VSS_EV_HOLD_BARE]		= STAY(VAIN),
 		[HV_VSS_EV_HOLD_GUARDED]	= STAY(VAIN),
 		[HV_VSS_EV_BREAK]		= STAY(VAIN),
-		[HV_VSS_EV_RESET_BARE]		= STEP(IDLE, CANCEL | FAIL),
+		[HV_VSS_EV_RESET_BARE]		= STEP(CLEANUP, FAIL | CLEAN),
 		[HV_VSS_EV_RESET_GUARDED]	= STEP(IDLE, CANCEL | FAIL),
 	},
 	[HV_VSS_CLEANUP] = {
@@ -184,6 +193,7 @@ static const struct hv_vss_step table[HV_VSS_STATES][HV_VSS_EVENTS] = {
 		[HV_VSS_EV_CLOSE_BARE]		= STEP(LOST, END),
 		[HV_VSS_EV_CLOSE_GUARDED]	= STEP(LOST, END),
 		[HV_VSS_EV_TIMEOUT]		= STEP(IDLE, END),
+		[HV_VSS_EV_UNREAD]		= STAY(CLEANUP),
 		[HV_VSS_EV_HOLD_BARE]		= STAY(CLEANUP),
 		[HV_VSS_EV_HOLD_GUARDED]	= STAY(CLEANUP),
 		[HV_VSS_EV_BREAK]		= STAY(CLEANUP),

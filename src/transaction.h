@@ -35,6 +35,7 @@ enum hv_vss_event {
 	HV_VSS_EV_CLOSE_GUARDED = HV_VSS_EV_CLOSE_BARE + 1,
 	/* time */
 	HV_VSS_EV_TIMEOUT,	/* of the outstanding request */
+	HV_VSS_EV_UNREAD,	/* the same, and a bare daemon has not read the request */
 	HV_VSS_EV_HOLD_BARE,	/* the hold limit is over */
 	HV_VSS_EV_HOLD_GUARDED = HV_VSS_EV_HOLD_BARE + 1,
 	/* other events */

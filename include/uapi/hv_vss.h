@@ -31,7 +31,8 @@
  * A write fails with EINVAL (base) or ESTALE (extended) if it does not answer a request that is
  * outstanding and was read. A success for FREEZE fails with EIO if an armed file system is not
  * frozen; the host is then told "failed". When the service is gone, poll() reports HUP, and read()
- * returns a last CANCEL, if there is one, and then ENODEV, as write() and ioctl() do.
+ * returns a last CANCEL, if there is one, and then ENODEV, as write() and ioctl() do. A base daemon
+ * that has answered FREEZE first reads a last THAW; the kernel can't thaw for it.
  *
  * If nothing is frozen, or the freeze is not whole any more, THAW is sent to the daemon all the
  * same, so that it can clean up; but the host is told "failed" whatever the daemon answers.

@@ -203,6 +203,23 @@ static inline int hv_vss_compat_thaw(struct super_block *sb)
 	return hv_vss_compat_thaw_with(thaw_super, sb);
 }
 
+/*
+ * How many freezes of FIFREEZE's kind are on a superblock, as far as it is known: 0 is no proof that
+ * there is none. 6.6 and 6.7 have a flag for them that doesn't tell ours from others.
+ */
+static inline int hv_vss_compat_freezes(struct super_block *sb)
+{
+	if (READ_ONCE(sb->s_writers.frozen) != SB_FREEZE_COMPLETE)
+		return 0;
+#if defined(HAVE_FREEZE_UCOUNT)
+	return READ_ONCE(sb->s_writers.freeze_ucount);
+#elif defined(HAVE_THAW_SUPER_1ARG)
+	return 1;
+#else
+	return 0;
+#endif
+}
+
 /* The queue that thaw_super() wakes when writers can continue. */
 static inline wait_queue_head_t *hv_vss_compat_thaw_queue(struct super_block *sb)
 {
@@ -309,9 +326,10 @@ static inline bool hv_vss_compat_has_stale_count(const struct super_block *sb)
  * Since 6.8 device mapper can freeze a frozen superblock again. Up to 6.12.116 its thaw fails while
  * our freeze remains, and the count of freezes of the block device then stays too high for good: no
  * later snapshot freezes the file system, and the device can't be mounted again. This corrects the
- * count once the superblock is thawed. What raised it has ended by then, or will end with an error
- * that it ignores. A count below 0 is no freeze: with it newer kernels deny freezes while a file
- * system changes its devices.
+ * count once the superblock is thawed. With the mutex held no part of the count stands for a freeze:
+ * a second snapshot has only raised it. Its thaw will find nothing to lower, and that error is
+ * ignored. A count below 0 is no freeze: with it newer kernels deny freezes while a file system
+ * changes its devices.
  *
  * Return: 1 if there was such a count; 0 if not; -EAGAIN if the device is being frozen or thawed.
  */
@@ -327,7 +345,7 @@ static inline int hv_vss_compat_drop_stale_count(struct super_block *sb)
 		return -EAGAIN;
 	if (atomic_read(&bdev->bd_fsfreeze_count) > 0 &&
 	    READ_ONCE(sb->s_writers.frozen) == SB_UNFROZEN) {
-		atomic_dec(&bdev->bd_fsfreeze_count);
+		atomic_set(&bdev->bd_fsfreeze_count, 0);
 		ret = 1;
 	}
 	mutex_unlock(&bdev->bd_fsfreeze_mutex);

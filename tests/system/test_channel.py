@@ -12,9 +12,14 @@ import pytest
 from hvtest import agent, build, host, hostile, kernels
 from hvtest.agent import until
 from hvtest.stack import DEVICE, Stack
+from hvtest.vssclient import Client
 
 TOP = Path(__file__).resolve().parents[2]
 BIND = "/run/hvtest/hv-vss-bind"
+# As far as the kernel goes without switching off.
+HIBERNATE = """cd /sys/power
+    echo platform > pm_test; echo reboot > disk
+    echo disk > state; result=$?; echo none > pm_test; exit $result"""
 VSS_CLASS = "35fa2e29-ea23-4236-96ae-3a6ebacba440"
 
 
@@ -235,10 +240,7 @@ def test_refused_open_after_hibernation_is_told_to_the_daemon(stack: Stack) -> N
     losses = (daemon.out + daemon.err).count(f"{DEVICE} is gone")
     since = guest.host.mark()
     guest.host.command("next_open", action="refuse")
-    hibernation = guest.agent.start("sh", "-c", """
-        cd /sys/power
-        echo platform > pm_test; echo reboot > disk
-        echo disk > state; result=$?; echo none > pm_test; exit $result""")
+    hibernation = guest.agent.start("sh", "-c", HIBERNATE)
     refuse_twice(stack, since)
     assert hibernation.wait(60).status == 0, hibernation
     until(lambda: not node_exists(stack), 5, "the device node is gone")
@@ -247,6 +249,35 @@ def test_refused_open_after_hibernation_is_told_to_the_daemon(stack: Stack) -> N
     guest.host.wait("negotiated", since=since, channel="vss")
     stack.wait_serving()
     assert not daemon.over
+
+
+def test_thread_that_returns_from_fifreeze_after_its_device_was_taken_away(stack: Stack) -> None:
+    """As above, but in the middle of FREEZE. The guard must not wait for that thread for ever: the daemon
+    lives on, and freezes again."""
+    guest, place = stack.guest, "/data/ext4"
+    stack.stop_daemon()
+    old = Client(guest)
+    old.serve()
+    guest.host.send("freeze")
+    cookie = old.take(5)
+    old.ok(f"arm {place} {cookie}")
+    since = guest.host.mark()
+    guest.host.command("next_open", action="refuse")
+    hibernation = guest.agent.start("sh", "-c", HIBERNATE)
+    refuse_twice(stack, since)
+    assert hibernation.wait(60).status == 0, hibernation
+    until(lambda: not node_exists(stack), 5, "the device node is gone")
+    assert old(f"freeze {place}") in ("0", "-EBUSY")
+    guest.writable([place])
+    assert old(f"frozen {place} {cookie}") == "-ENODEV"
+    guest.host.wait("negotiated", since=since, channel="vss")
+    new = Client(guest)
+    until(lambda: node_exists(stack), 5, "the device node is there")
+    new.serve()
+    assert new.thaw(new.frozen(place), place) == host.OK
+    for client in (old, new):
+        client.kill()
+    stack.start_daemon()
 
 
 @pytest.mark.parametrize("action", ["rescind_after", "rescind_before_result"])

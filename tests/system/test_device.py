@@ -791,6 +791,48 @@ def test_service_that_goes_away(device: Device) -> None:
     assert user("read") == "-ENODEV"
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["frozen", "with an unread THAW"])
+def test_service_that_goes_away_tells_a_bare_daemon_to_thaw(device: Device, asked: bool) -> None:
+    """The kernel can't thaw for it. Stock daemons before 6.1 exit when read() fails, and thaw nothing."""
+    user = device.user(REGISTER1)
+    sent = device.host.send("freeze")
+    user.take(5)
+    assert user("write 0") == "12"
+    assert device.host.answer(sent)["status"] == host.OK
+    if asked:
+        device.host.send("thaw")
+        until(lambda: device.show("state") == "thawing", 5, "THAW is there")
+    since = device.host.mark()
+    device.host.command("rescind")
+    device.host.wait("relid_released", since=since, channel="vss")
+    user.take(6)
+    assert user("read") == "-ENODEV"
+    user.kill()
+    since = device.host.mark()
+    device.host.command("offer")
+    device.host.wait("negotiated", since=since, channel="vss")
+
+
+@pytest.mark.parametrize("by", ["thaw", "hold"])
+def test_bare_daemon_that_is_stopped_while_frozen_gets_a_thaw_when_it_continues(device: Device,
+                                                                               by: str) -> None:
+    user = device.user(REGISTER1)
+    device.limit(thaw=300, hold=300 if by == "hold" else DEFAULTS["hold"])
+    sent = device.host.send("freeze")
+    user.take(5)
+    assert user("write 0") == "12"
+    assert device.host.answer(sent)["status"] == host.OK
+    if by == "thaw":
+        assert device.host.ask("thaw")["status"] == host.FAIL
+    until(lambda: device.show("state") == "cleaning-up", 5, "it has to thaw")
+    time.sleep(1)   # longer than the limit of a THAW
+    assert device.show("state") == "cleaning-up"
+    device.limit(**DEFAULTS)
+    user.take(6)
+    assert user("write 0") == "12"
+    assert device.show("state") == "idle"
+
+
 def test_host_that_negotiates_again(device: Device) -> None:
     user = device.user(REGISTER2)
     cookie = user.frozen(EXT4)

@@ -193,8 +193,10 @@ def test_control_group_is_killed(rig: faults.Rig) -> None:
     rig.agent.shell("mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup; "
                     "echo +memory > /sys/fs/cgroup/cgroup.subtree_control; "
                     f"mkdir -p {group}; echo {daemon.pid} > {group}/cgroup.procs")
-    while_frozen(rig, "cgroup killed while frozen",
-                 lambda: rig.agent.shell(f"echo 1 > {group}/cgroup.kill"))
+    # cgroup.kill is in 5.14 and later.
+    while_frozen(rig, "cgroup killed while frozen", lambda: rig.agent.shell(
+        f"cd {group}; if test -e cgroup.kill; then echo 1 > cgroup.kill; "
+        "else kill -9 $(cat cgroup.procs); fi"))
 
 
 def test_listener_that_lives_on_a_frozen_file_system(rig: faults.Rig) -> None:

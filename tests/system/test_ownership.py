@@ -103,6 +103,35 @@ def test_error_while_frozen(rig: faults.Rig, how: str) -> None:
         rig.end()
 
 
+@pytest.mark.spoils_guest   # its jfs can't be unmounted after that
+def test_file_system_that_cannot_end_its_freeze(rig: faults.Rig) -> None:
+    """At the thaw jfs reads its log, which is overwritten here: thaw_super() fails as often as it is
+    called, with the error that otherwise means "not frozen"."""
+    place = "/run/jfs"
+    if absent := rig.guest.lacks("jfs", "/sbin/modprobe jfs"):
+        pytest.skip(absent)
+    loop = rig.agent.shell(f"""dd if=/dev/zero of=/run/jfs.img bs=1M count=32 2>/dev/null; mkdir {place}
+        l=$(/sbin/losetup --find --show /run/jfs.img); /sbin/mkfs.jfs -q $l >/dev/null
+        /bin/mount -t jfs $l {place}; echo $l""").strip()
+    user = Client(rig.guest)
+    user.serve()
+    user.frozen(place)
+    writer = rig.agent.start("sh", "-c", f"echo x > {place}/waiting")
+    time.sleep(0.2 * rig.scale)
+    assert not writer.over
+    rig.agent.run("dd", "if=/dev/zero", f"of={loop}", "bs=1M", "seek=24", "count=8", "conv=fsync")
+    begun = rig.now()
+    user.kill()
+    until(lambda: writer.over, 4 * rig.limit, "the waiting write ends")
+    thaw = rig.host.ask("thaw")
+    rig.record("jfs whose log is damaged while frozen, killed", "success", thaw,
+               writer.wait().end - begun)
+    assert thaw["status"] == host.FAIL
+    assert "Read-only" in writer.wait().err
+    assert "jfs on loop" in "\n".join(rig.agent.kmsg)
+    assert "can't be thawed: error" in "\n".join(rig.agent.kmsg)
+
+
 @pytest.mark.parametrize("how", ["it answers", "it thaws", "it disarms", "killed"])
 def test_error_and_then_a_thaw_by_another_process(rig: faults.Rig, how: str) -> None:
     """Before the guard has checked. The kernel thaws as if the superblock had been read-only before, and

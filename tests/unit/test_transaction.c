@@ -41,6 +41,8 @@ static const struct {
 	  { "D-", "L-", "D-r", "D-f", "D-rf", "D-r", "D-rf", "D-rf", "L-e" } },
 	{ HV_VSS_EV_TIMEOUT,
 	  { "D-", "L-", "I-", "I-cf", "I-rcf", "Z-", "I-rcf", "I-rcf", "I-e" } },
+	{ HV_VSS_EV_UNREAD,
+	  { "D-", "L-", "I-", "I-cf", "I-rcf", "Z-", "U-fu", "U-fu", "U-" } },
 	{ HV_VSS_EV_HOLD_BARE,
 	  { "D-", "L-", "I-", "C-", "F-", "U-u", "T-", "V-", "U-" } },
 	{ HV_VSS_EV_HOLD_GUARDED,
@@ -48,7 +50,7 @@ static const struct {
 	{ HV_VSS_EV_BREAK,
 	  { "D-", "L-", "I-", "C-", "F-", "I-rc", "T-", "V-", "U-" } },
 	{ HV_VSS_EV_RESET_BARE,
-	  { "D-", "L-", "I-", "I-cf", "I-cf", "U-u", "I-cf", "I-cf", "U-" } },
+	  { "D-", "L-", "I-", "I-cf", "I-cf", "U-u", "U-fu", "U-fu", "U-" } },
 	{ HV_VSS_EV_RESET_GUARDED,
 	  { "D-", "L-", "I-", "I-cf", "I-rcf", "I-rc", "I-rcf", "I-cf", "U-" } },
 };
@@ -174,7 +176,7 @@ static void table_success_only_after_an_unbroken_freeze(void **unused)
 static bool bare(enum hv_vss_event ev)
 {
 	return ev == HV_VSS_EV_REGISTER_BARE || ev == HV_VSS_EV_CLOSE_BARE ||
-	       ev == HV_VSS_EV_HOLD_BARE || ev == HV_VSS_EV_RESET_BARE;
+	       ev == HV_VSS_EV_UNREAD || ev == HV_VSS_EV_HOLD_BARE || ev == HV_VSS_EV_RESET_BARE;
 }
 
 static bool may_be_frozen(enum hv_vss_state state)
