@@ -143,13 +143,20 @@ static void add_all_btrfs(struct busy *b)
 
 /* The check before FIFREEZE */
 
+/* Can the task keep @fs from being frozen, as far as /proc tells? */
+static bool may_block(struct busy *b, const struct task *task, size_t fs)
+{
+	return fs != UNKNOWN_FS && task->wait != TASK_WAITS_FREEZE && task->wait != TASK_LEAVES &&
+	       tasks_writes_file(&b->tasks, task);
+}
+
 /* A task that waits for a frozen file system does not count: FIFREEZE returns EBUSY for that. */
 static void remember_candidate(void *arg, const struct task *task)
 {
 	struct busy *b = arg;
 	size_t fs = find_fs(b, task);
 
-	if (fs == UNKNOWN_FS || task->wait == TASK_WAITS_FREEZE || b->candidates == BUSY_TASKS)
+	if (b->candidates == BUSY_TASKS || !may_block(b, task, fs))
 		return;
 	b->candidate_fs[b->candidates] = fs;
 	b->candidate[b->candidates++] = *task;
@@ -182,7 +189,7 @@ static void pause_ms(const struct busy *b, unsigned int *ms)
 
 static bool is_stuck(const struct task *task, int64_t us)
 {
-	return us >= (task->uninterruptible ? BUSY_DISK_US : BUSY_STUCK_US);
+	return us >= (task->state == 'D' ? BUSY_DISK_US : BUSY_STUCK_US);
 }
 
 static bool any_is_stuck(const struct busy *b, int64_t us)
@@ -258,13 +265,13 @@ static void add_blocking(void *arg, const struct task *task)
 	size_t fs = find_fs(b, task);
 
 	/* TASK_WAITS_FREEZE: a writer that waits for FIFREEZE to end. */
-	if (task->wait != TASK_WAITS_FREEZE && fs != UNKNOWN_FS && b->fs[fs].wanted)
+	if (fs != UNKNOWN_FS && b->fs[fs].wanted && may_block(b, task, fs))
 		add_task(b, task, fs);
 }
 
 static void add_by_path(void *arg, const struct task *task)
 {
-	if (task->by_path && task->wait != TASK_WAITS_FREEZE)
+	if (task->by_path && task->wait != TASK_WAITS_FREEZE && task->wait != TASK_LEAVES)
 		add_task(arg, task, UNKNOWN_FS);
 }
 

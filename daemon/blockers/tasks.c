@@ -58,8 +58,16 @@ static enum task_wait read_wait(struct tasks *t, const struct task *task)
 		NULL
 	};
 
+	/*
+	 * A task that was stopped, traced or put into the freezer leaves the kernel first, and holds
+	 * nothing. "syscall" shows its call until it runs again.
+	 */
+	if (task->state == 'T' || task->state == 't')
+		return TASK_LEAVES;
 	if (!read_place(t, task))
 		return TASK_WAITS;
+	if (strstr(t->text, "get_signal"))
+		return TASK_LEAVES;
 	for (size_t i = 0; freeze[i]; i++)
 		if (strstr(t->text, freeze[i]))
 			return TASK_WAITS_FREEZE;
@@ -73,15 +81,15 @@ static void read_comm(struct tasks *t, struct task *task)
 	snprintf(task->comm, sizeof(task->comm), "%.31s", t->text);
 }
 
-/* The text is "17 (name) D ..."; the name may contain parentheses. */
-static bool is_uninterruptible(struct tasks *t, const struct task *task)
+/* The state: the text is "17 (name) D ..."; the name may contain parentheses. */
+static char read_state(struct tasks *t, const struct task *task)
 {
 	const char *end;
 
 	if (read_of(t, task, "stat") <= 0)
-		return false;
+		return '\0';
 	end = strrchr(t->text, ')');
-	return end && !strncmp(end, ") D", 3);
+	return end && end[1] ? end[2] : '\0';
 }
 
 /* True if the task is in a call that blocks a freeze. Sets what "syscall" tells of it. */
@@ -111,10 +119,11 @@ static void read_task(struct tasks *t, pid_t pid, pid_t tid, tasks_callback foun
 		task.mount = procfs_mount_id(t->proc, path, t->text, sizeof(t->text));
 		if (task.mount < 0)
 			return;
+		task.fd = w.fd;
 	}
+	task.state = read_state(t, &task);
 	task.wait = read_wait(t, &task);
 	task.run_hash = read_run(t, &task);
-	task.uninterruptible = is_uninterruptible(t, &task);
 	read_comm(t, &task);
 	found(arg, &task);
 }
@@ -186,6 +195,27 @@ int tasks_each(struct tasks *t, tasks_callback found, void *arg)
 			read_process(t, pid, found, arg);
 	procfs_list_close(&t->processes);
 	return 0;
+}
+
+/**
+ * tasks_writes_file() - does a task write to a file system, and not to a pipe or a device?
+ * @t: opened
+ * @task: from tasks_each(), with a mount that is known to be local
+ *
+ * A named pipe or a device node has the mount of the file system that it is in. A program that
+ * writes to one does not keep that file system from being frozen.
+ * Context: worker. Asks the file system for the inode, which is in memory because it is open.
+ * Return: false if it is certain that it does not.
+ */
+bool tasks_writes_file(struct tasks *t, const struct task *task)
+{
+	char path[PROCFS_PATH];
+	struct stat st;
+
+	if (task->by_path)
+		return true;
+	snprintf(path, sizeof(path), "%d/task/%d/fd/%d", task->pid, task->tid, task->fd);
+	return fstatat(t->proc, path, &st, 0) || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
 }
 
 /**

@@ -6,8 +6,9 @@
  * "wchan", "schedstat", "stat" and "comm". None of these files calls into a file system. Only
  * "syscall" and "stack" take a lock that sleeps: on kernels before 5.8 it waits for an execve() of
  * the same process.
- * "cmdline", "maps", "exe" and "fd" are not read: they take the lock of the address space, which
- * the task may hold while it waits for a disk, or call into the file system.
+ * "cmdline", "maps" and "exe" are not read: they take the lock of the address space, which the task
+ * may hold while it waits for a disk. "fd" is read for files of planned file systems only: it calls
+ * into the file system.
  */
 #ifndef HV_VSS_TASKS_H
 #define HV_VSS_TASKS_H
@@ -24,6 +25,7 @@ enum task_wait {
 	TASK_WAITS,		/* for something else */
 	TASK_WAITS_FREEZE,	/* because a file system is frozen, or being frozen */
 	TASK_WAITS_LISTENER,	/* for a process that permits access (fanotify) */
+	TASK_LEAVES,		/* stopped on its way out of the call: holds nothing */
 };
 
 struct task {
@@ -33,7 +35,8 @@ struct task {
 	int mount;		/* id of the mount through which it writes; -1: unknown */
 	bool by_path;		/* the call has a path, so the file system is unknown */
 	enum task_wait wait;
-	bool uninterruptible;	/* state D: it may wait for a disk */
+	int fd;			/* what it writes to, unless by_path */
+	char state;		/* as in /proc/PID/stat; D: it may wait for a disk */
 	char comm[TASK_COMM];
 	uint64_t call_hash;	/* of call, arguments and stack pointer */
 	uint64_t run_hash;	/* of counters that change each time the task runs */
@@ -52,6 +55,7 @@ typedef void (*tasks_callback)(void *arg, const struct task *task);
 int tasks_open(struct tasks *t, const char *proc);
 void tasks_close(struct tasks *t);
 int tasks_each(struct tasks *t, tasks_callback found, void *arg);
+bool tasks_writes_file(struct tasks *t, const struct task *task);
 bool tasks_is_stuck(struct tasks *t, const struct task *task);
 
 #endif

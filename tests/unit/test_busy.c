@@ -96,6 +96,28 @@ static void splice_repeatedly(void)
 		;
 }
 
+static void write_repeatedly(void)
+{
+	static char data[1 << 20];
+
+	while (pwrite(file, data, sizeof(data), 0) == sizeof(data))
+		;
+}
+
+/* In the same file system as the file, but nothing of it is written there. */
+static void fill_pipe(void)
+{
+	static char data[1 << 20];
+	char path[48];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s-pipe", place);
+	fd = mkfifo(path, 0600) ? -1 : open(path, O_RDWR);
+	unlink(path);
+	while (fd >= 0 && write(fd, data, sizeof(data)) > 0)
+		;
+}
+
 static pid_t child(void (*run)(void), bool in_thread)
 {
 	pid_t pid = fork();
@@ -168,6 +190,39 @@ static void working_task_is_not_found(void **state)
 		busy_check(b);
 		assert_null(named(b, pid));
 	}
+	end(pid);
+	busy_free(b);
+}
+
+/* As with Ctrl-Z: /proc shows the call in which it was, but it has left it. */
+static void stopped_task_is_not_found(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct busy *b = new_check(own_mount_id());
+		pid_t pid = child(write_repeatedly, false);
+
+		usleep(100000 + i * 7000);
+		kill(pid, SIGSTOP);
+		busy_check(b);
+		assert_null(named(b, pid));
+		b->fs[0].wanted = true;
+		busy_name(b);
+		assert_null(named(b, pid));
+		end(pid);
+		busy_free(b);
+	}
+}
+
+static void task_that_writes_to_a_pipe_is_not_found(void **state)
+{
+	struct busy *b = new_check(own_mount_id());
+	pid_t pid = child(fill_pipe, false);
+
+	(void)state;
+	usleep(200000);
+	busy_check(b);
+	assert_null(named(b, pid));
 	end(pid);
 	busy_free(b);
 }
@@ -366,6 +421,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stuck_task_is_found),
 		cmocka_unit_test(working_task_is_not_found),
+		cmocka_unit_test(stopped_task_is_not_found),
+		cmocka_unit_test(task_that_writes_to_a_pipe_is_not_found),
 		cmocka_unit_test(check_of_many_tasks_is_fast),
 		cmocka_unit_test(task_stuck_on_another_mount_is_not_found),
 		cmocka_unit_test(calls_that_write_are_recognised),
