@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,43 @@ static int thaw_with_retries(struct leftover *leftover, const struct options *o)
 	return -ETIMEDOUT;
 }
 
+/* Wait for a signal. Return: true if one has come. */
+static bool interrupted(int signals, int ms)
+{
+	struct pollfd p = { .fd = signals, .events = POLLIN };
+
+	return poll(&p, 1, ms) > 0;
+}
+
+/*
+ * Thaw what a dead daemon has left frozen. As long as one of its FIFREEZEs still hangs, that file
+ * system will be frozen when it returns, and then nothing else would thaw it: so wait, and don't
+ * serve. That file system could not be backed up anyway.
+ *
+ * Return: 0; -EINTR if a signal has come.
+ */
+static int thaw_before_serving(struct leftover *leftover, const struct options *o,
+			       const struct notify *notify, int signals)
+{
+	int ret = leftover_thaw(leftover, &o->plan, &sysops_real);
+
+	for (int i = 0; ret > 0; i++) {
+		if (i == LEFTOVER_TRIES) {
+			log_msg(LOG_CRIT, "a FIFREEZE of a dead daemon still hangs in the kernel; "
+				"not serving until it has returned");
+			notify_send(notify, "READY=1\nSTATUS=a FIFREEZE of a dead daemon hangs");
+		}
+		notify_send(notify, "WATCHDOG=1");
+		if (interrupted(signals, LEFTOVER_WAIT_MS))
+			return -EINTR;
+		ret = leftover_thaw(leftover, &o->plan, &sysops_real);
+	}
+	if (ret)
+		log_msg(LOG_ERR, "what a dead daemon has left frozen may still be frozen: %s",
+			strerror(-ret));
+	return 0;
+}
+
 static int serve_locked(const struct options *o)
 {
 	struct leftover leftover;
@@ -123,8 +161,8 @@ static int serve_locked(const struct options *o)
 	if (err)
 		log_msg(LOG_WARNING, "%s: %s; what a killed daemon leaves frozen stays frozen",
 			o->run_dir, strerror(-err));
-	else
-		thaw_with_retries(&leftover, o);
+	else if (thaw_before_serving(&leftover, o, &notify, signals))
+		return 0;
 	return serve(o, &notify, &leftover, signals);
 }
 

@@ -276,13 +276,19 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* Opening the device may take seconds, so not while file systems of an ended freeze are thawed. */
+static bool may_open(const struct server *s)
+{
+	return s->retry && freezer_is_idle(&s->freezer);
+}
+
 static int wait_ms(const struct server *s, int64_t now)
 {
 	int64_t until = freezer_deadline(&s->freezer);
 
 	until = earlier(until, hooks_deadline(&s->hooks));
 	until = earlier(until, preflight_deadline(&s->preflight));
-	if (s->retry)
+	if (may_open(s))
 		until = earlier(until, s->retry);
 	if (s->notify->watchdog_us)
 		until = earlier(until, s->watchdog_fed + s->notify->watchdog_us / 3);
@@ -321,7 +327,7 @@ static void step(struct server *s)
 	}
 	if (err)
 		device_lost(s, err);
-	if (s->retry && clock_now_us() >= s->retry)
+	if (may_open(s) && clock_now_us() >= s->retry)
 		open_device(s);
 	requests_continue(&s->requests);
 	trim_memory(s);

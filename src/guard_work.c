@@ -10,7 +10,7 @@
 #include "guard_entry.h"
 
 #define RETRY_MS	50	/* between attempts to thaw a released superblock */
-#define THAW_TRIES	20	/* attempts that the file system makes fail, before it is not asked */
+#define THAW_TRIES	20	/* attempts that fail before the file system is not asked */
 #define STALE_TRIES	200	/* attempts to lock a block device that is being frozen or thawed */
 
 /* For all devices, because entries may outlive theirs. Set at load, never changed. */
@@ -88,9 +88,9 @@ static int thaw_failed(struct super_block *sb)
 }
 
 /*
- * thaw_super() for a file system that can't end its part of the freeze, because its disk is damaged or
- * gone (jfs reads its log). thaw_super() does not ask one that is read-only, and leaves the locks of
- * the freeze; drop_stale_locks() releases them. So no writer hangs: all get EROFS.
+ * thaw_super() for a file system that can't end its part of the freeze, because its disk is damaged
+ * or gone (jfs reads its log). thaw_super() does not ask one that is read-only, but leaves the
+ * locks of the freeze; drop_stale_locks() releases them. No writer hangs: all get EROFS.
  */
 static int thaw_unasked(struct super_block *sb)
 {

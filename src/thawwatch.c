@@ -52,7 +52,7 @@ void hv_vss_thawwatch_start(struct hv_vss_thawwatch *w, struct super_block *sb)
 		return;
 	init_waitqueue_func_entry(&w->freezers, woken_with_freezers);
 	add_wait_queue(freezers, &w->freezers);
-	/* The caller reads the state next; a thaw changes it, then checks for waiters without a lock. */
+	/* The caller reads the state next. A thaw changes it, then checks for us without a lock. */
 	smp_mb();
 }
 

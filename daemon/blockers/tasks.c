@@ -59,8 +59,8 @@ static enum task_wait read_wait(struct tasks *t, const struct task *task)
 	};
 
 	/*
-	 * A task that was stopped, traced or put into the freezer leaves the kernel first, and holds
-	 * nothing. "syscall" shows its call until it runs again.
+	 * A task that was stopped, traced or put into the freezer leaves the kernel first, and
+	 * holds nothing. "syscall" shows its call until it runs again.
 	 */
 	if (task->state == 'T' || task->state == 't')
 		return TASK_LEAVES;

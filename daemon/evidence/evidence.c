@@ -135,10 +135,11 @@ void evidence_begin(struct evidence *e, void (*sleep_ms)(unsigned int ms))
 
 	if (!e->prepared)
 		return;
+	/* First: what is being swapped out now is counted by the disk when it is done. */
+	e->swapped[0] = pages_swapped(e);
 	for (int i = 0; i < SETTLE_TRIES && !is_settled(e); i++)
 		sleep_ms(SETTLE_MS);
 	err = diskstats_read(&e->before, e->fd);
-	e->swapped[0] = pages_swapped(e);
 	e->begun = err ? err : 1;
 }
 

@@ -7,6 +7,27 @@
 #include "fsjob.h"
 #include "phases.h"
 
+/*
+ * Were all that should be frozen skipped, by --foreign=skip or --dead=skip? What the kernel can't
+ * freeze was not skipped: it is synced.
+ */
+static int refuse_all_skipped(struct freezer *f)
+{
+	bool skipped = false;
+
+	for (size_t i = 0; i < f->set->n; i++) {
+		const struct target *t = &f->set->target[i];
+
+		if (t->state == TARGET_FROZEN)
+			return PHASE_DONE;
+		skipped |= !t->optional && t->state != TARGET_UNSUPPORTED;
+	}
+	if (!skipped)
+		return PHASE_DONE;
+	reason_log(f->why, LOG_ERR, NULL, "nothing is frozen: every file system was skipped");
+	return -ENODATA;
+}
+
 static int freeze_next_group(struct freezer *f)
 {
 	struct fsset *set = f->set;
@@ -22,7 +43,7 @@ static int freeze_next_group(struct freezer *f)
 		f->freezing++;
 		phase_submit(f, &t->job, fsjob_freeze);
 	}
-	return f->freezing ? PHASE_RUNS : PHASE_DONE;
+	return f->freezing ? PHASE_RUNS : refuse_all_skipped(f);
 }
 
 /**

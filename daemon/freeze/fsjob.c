@@ -45,8 +45,11 @@ void fsjob_sync(struct job *job)
 	struct target *t = fsjob_target(job);
 	int64_t start = t->set->ops->now_us();
 
-	t->result = t->set->ops->sync(t->fd);
-	t->sync_us += t->set->ops->now_us() - start;
+	/* Given up while it was queued: it must not hang as those before it do. */
+	if (atomic_load(&job->phase) != JOB_ABANDONED) {
+		t->result = t->set->ops->sync(t->fd);
+		t->sync_us += t->set->ops->now_us() - start;
+	}
 	job_finish(job);
 }
 

@@ -16,6 +16,16 @@
 #define SHORT_US	100000LL	/* after a round of this length little is dirty */
 #define OPTIONAL_US	10000000LL	/* for optional file systems, when all else is flushed */
 
+static void submit_syncs(struct freezer *f, bool optional)
+{
+	for (size_t i = 0; i < f->set->n; i++) {
+		struct target *t = &f->set->target[i];
+
+		if (t->state != TARGET_STUCK && t->optional == optional)
+			phase_submit(f, &t->job, fsjob_sync);
+	}
+}
+
 static int begin_round(struct freezer *f)
 {
 	struct fsset *set = f->set;
@@ -27,9 +37,9 @@ static int begin_round(struct freezer *f)
 		f->syncing += set->target[i].state != TARGET_STUCK;
 	f->round_dirty = f->ops->dirty_kib();
 	/* Also the quick ones: they were written to while the slow ones were flushed. */
-	for (size_t i = 0; i < set->n; i++)
-		if (set->target[i].state != TARGET_STUCK)
-			phase_submit(f, &set->target[i].job, fsjob_sync);
+	submit_syncs(f, false);
+	/* After the others: if they hang, they may occupy all workers. */
+	submit_syncs(f, true);
 	return f->syncing ? PHASE_RUNS : PHASE_DONE;
 }
 

@@ -34,9 +34,14 @@ static const char * const pseudo[] = {
 };
 
 static const char * const network[] = {
-	"9p", "acfs", "afs", "beegfs", "ceph", "cifs", "coda", "gpfs", "lustre", "ncp", "ncpfs",
+	"9p", "afs", "beegfs", "ceph", "cifs", "coda", "lustre", "ncp", "ncpfs",
 	"nfs", "nfs3", "nfs4", "orangefs", "panfs", "pvfs2", "smb2", "smb3", "smbfs",
 	"virtiofs", "vmhgfs", NULL
+};
+
+/* Like network file systems, but their data may be on disks of this machine. */
+static const char * const cluster[] = {
+	"acfs", "gpfs", NULL
 };
 
 static const char * const stacked[] = {
@@ -52,6 +57,7 @@ static const struct {
 	{ FSTYPE_READONLY, readonly },
 	{ FSTYPE_PSEUDO, pseudo },
 	{ FSTYPE_NETWORK, network },
+	{ FSTYPE_CLUSTER, cluster },
 	{ FSTYPE_STACKED, stacked },
 	{ FSTYPE_UNKNOWN, NULL }
 };
@@ -74,6 +80,16 @@ enum fstype_kind fstype_kind(const char *type)
 }
 
 /**
+ * fstype_may_hang() - may any access wait for a server, another machine or a process?
+ * @kind: of the type
+ * Return: true if so.
+ */
+bool fstype_may_hang(enum fstype_kind kind)
+{
+	return kind == FSTYPE_NETWORK || kind == FSTYPE_CLUSTER || kind == FSTYPE_FUSE;
+}
+
+/**
  * fstype_reason() - why a file system of this type is not frozen
  * @type: as in the mount table
  * @kind: its kind
@@ -93,6 +109,8 @@ const char *fstype_reason(const char *type, enum fstype_kind kind)
 		return "not on a disk";
 	case FSTYPE_NETWORK:
 		return "network file system";
+	case FSTYPE_CLUSTER:
+		return "cluster file system, which may wait for other machines";
 	case FSTYPE_FUSE:
 		return "served by a process (fuse)";
 	case FSTYPE_STACKED:

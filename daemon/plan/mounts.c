@@ -266,7 +266,7 @@ static int read_without_libmount(struct mounts *m, FILE *f, const char *name)
 
 static bool may_hang(const struct mounts_fs *fs)
 {
-	return fs->kind == FSTYPE_NETWORK || fs->kind == FSTYPE_FUSE;
+	return fstype_may_hang(fs->kind);
 }
 
 /* Finds out to which mounts the paths lead, without looking up any path. */
@@ -333,6 +333,7 @@ static bool is_needed(const struct mountinfo_entry *entry, const struct mounts_f
 	case FSTYPE_FREEZABLE:
 	case FSTYPE_UNFREEZABLE:
 	case FSTYPE_NETWORK:
+	case FSTYPE_CLUSTER:
 		return true;
 	case FSTYPE_FUSE:
 	case FSTYPE_UNKNOWN:

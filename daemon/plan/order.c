@@ -138,7 +138,8 @@ int order_find_backing(struct mounts *m, const char *sysfs)
 			.file = add_backing, .disk = add_disk, .arg = &b,
 		};
 
-		if (m->fs[i].kind == FSTYPE_PSEUDO || m->fs[i].kind == FSTYPE_NETWORK)
+		if (m->fs[i].kind == FSTYPE_PSEUDO || m->fs[i].kind == FSTYPE_NETWORK ||
+		    m->fs[i].kind == FSTYPE_CLUSTER)
 			continue;
 		err = order_walk_devices(&m->fs[i], sysfs, &walk);
 		/* A device that has been removed meanwhile: opening the file system will fail. */

@@ -103,6 +103,7 @@ void policy_decide(struct mounts_fs *fs, const struct mounts_policy *policy)
 	 * fuse on a local disk (fuseblk, such as ntfs-3g) is skipped too, unless --strict is set.
 	 */
 	if ((fuse && !(local && policy->strict)) || fs->kind == FSTYPE_NETWORK ||
+	    fs->kind == FSTYPE_CLUSTER ||
 	    fs->kind == FSTYPE_STACKED || fs->kind == FSTYPE_PSEUDO ||
 	    fs->kind == FSTYPE_READONLY)
 		return;

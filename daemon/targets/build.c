@@ -54,7 +54,8 @@ static int note_skip(struct fsset *set, const struct mounts_fs *fs)
 	if (!skip)
 		return -ENOMEM;
 	/* Its data are on a disk that the host copies, and can change meanwhile. */
-	skip->unsafe = fs->kind == FSTYPE_FUSE && major(fs->dev) && !fs->readonly;
+	skip->unsafe = !fs->readonly && (fs->kind == FSTYPE_CLUSTER ||
+					 (fs->kind == FSTYPE_FUSE && major(fs->dev)));
 	return 0;
 }
 
@@ -172,15 +173,22 @@ static int open_all(const struct build_config *config, struct fsset *set, const 
 	return err;
 }
 
-/* A backup without any frozen file system must not be reported good. */
-static int refuse_empty(const struct build_config *config, size_t n, char why[REASON_SIZE])
+/*
+ * A backup without any frozen file system must not be reported good. Without patterns it may have
+ * only some that can't be frozen: a machine with its root on ZFS.
+ */
+static int refuse_empty(const struct build_config *config, size_t n, size_t required,
+			char why[REASON_SIZE])
 {
 	const char *because = "no file system on a disk is mounted read-write";
+	bool patterns = config->policy.include || config->policy.exclude;
 
-	if (n)
+	if (required || (n && !patterns))
 		return 0;
-	if (config->policy.include || config->policy.exclude)
-		because = "--include and --exclude leave no file system";
+	if (patterns)
+		because = n ?
+			  "--include and --exclude leave only what can't be frozen" :
+			  "--include and --exclude leave no file system";
 	else if (config->only_luns)
 		because = "no file system is on the disks that the host names";
 	reason_log(why, LOG_ERR, NULL, "there is nothing to freeze: %s", because);
@@ -221,11 +229,14 @@ static int build_once(const struct build_config *config, struct fsset *set, int 
 int build_fsset(void *arg, struct fsset *set)
 {
 	const struct build_config *config = arg;
+	size_t required = 0;
 	int err = 1;
 
 	for (int round = 1; err > 0; round++)
 		err = build_once(config, set, round);
-	return err ? err : refuse_empty(config, set->n, set->why);
+	for (size_t i = 0; i < set->n; i++)
+		required += !set->target[i].optional;
+	return err ? err : refuse_empty(config, set->n, required, set->why);
 }
 
 /**
@@ -238,17 +249,18 @@ int build_dry_run(const struct build_config *config, char why[REASON_SIZE])
 {
 	struct mountview view = { 0 };
 	struct mounts m = { 0 };
-	size_t n = 0;
+	size_t n = 0, required = 0;
 	int err;
 
 	err = read_plan(config, &view, &m, why);
 	for (size_t i = 0; i < m.n && !err; i++) {
 		n += m.fs[i].action != MOUNTS_SKIP;
+		required += m.fs[i].action == MOUNTS_FREEZE;
 		if (refuse_by_strict(config, &m.fs[m.order[i]], why))
 			err = -EOPNOTSUPP;
 	}
 	if (!err)
-		err = refuse_empty(config, n, why);
+		err = refuse_empty(config, n, required, why);
 	mounts_free(&m);
 	mountview_close(&view);
 	return err;

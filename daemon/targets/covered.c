@@ -63,7 +63,7 @@ static int add_mount(struct lookup *l, const struct mountinfo_entry *entry)
 		return -ENOMEM;
 	more[l->n++] = (struct lookup_mount){
 		.id = entry->id, .parent = entry->parent, .path = path,
-		.remote = kind == FSTYPE_NETWORK || kind == FSTYPE_FUSE,
+		.remote = fstype_may_hang(kind),
 	};
 	return 0;
 }

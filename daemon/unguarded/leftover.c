@@ -176,9 +176,20 @@ static int clear_marks(const struct leftover *l, const struct rescue *all, size_
 		if (threads && all[i].result == -EINVAL &&
 		    notes[all[i].record * RECORD] == MARK_INTENT)
 			ret = 1;
+		else if (all[i].result && all[i].result != -EINVAL)
+			continue;	/* still frozen, or that is not known */
 		else if (pwrite(l->fd, &none, 1, all[i].record * RECORD) != 1)
 			return -EIO;
 	return ret;
+}
+
+/* @err: of the rescue as a whole. Returns it, or if it is 0 what clear_marks() returns. */
+static int marks_after(const struct leftover *l, const struct rescue *all, size_t n,
+		       const char *notes, int err)
+{
+	int ret = clear_marks(l, all, n, notes);
+
+	return err ? err : ret;
 }
 
 /* In reverse order of freezing: the last one may have the file that the first one lies on. */
@@ -212,8 +223,8 @@ static int rescue_from_notes(struct leftover *l, const char *notes, size_t recor
 		err = n ? rescue_all(pool, l->rescue, n) : 0;
 		if (err == -ETIMEDOUT)
 			return err;
-		if (!err)
-			err = clear_marks(l, l->rescue, n, notes);
+		/* Also after an error: what was thawed must not be thawed again later. */
+		err = n ? marks_after(l, l->rescue, n, notes, err) : err;
 	}
 	pool_free(pool);
 	free(l->rescue);
@@ -282,9 +293,11 @@ static int thaw_prepared(struct leftover *l, const struct sysops *ops)
 			};
 	}
 	err = n ? rescue_all(s->pool, s->rescue, n) : 0;
-	if (err == -ETIMEDOUT)
+	if (err == -ETIMEDOUT) {
 		l->standby = NULL;	/* the workers still use it */
-	return err ? err : clear_marks(l, s->rescue, n, s->notes);
+		return err;
+	}
+	return n ? marks_after(l, s->rescue, n, s->notes, err) : err;
 }
 
 /**

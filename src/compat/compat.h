@@ -204,8 +204,8 @@ static inline int hv_vss_compat_thaw(struct super_block *sb)
 }
 
 /*
- * How many freezes of FIFREEZE's kind are on a superblock, as far as it is known: 0 is no proof that
- * there is none. 6.6 and 6.7 have a flag for them that doesn't tell ours from others.
+ * How many freezes of FIFREEZE's kind are on a superblock, as far as it is known: 0 is no proof
+ * that there is none. 6.6 and 6.7 have a flag for them that doesn't tell ours from others.
  */
 static inline int hv_vss_compat_freezes(struct super_block *sb)
 {
@@ -326,8 +326,8 @@ static inline bool hv_vss_compat_has_stale_count(const struct super_block *sb)
  * Since 6.8 device mapper can freeze a frozen superblock again. Up to 6.12.116 its thaw fails while
  * our freeze remains, and the count of freezes of the block device then stays too high for good: no
  * later snapshot freezes the file system, and the device can't be mounted again. This corrects the
- * count once the superblock is thawed. With the mutex held no part of the count stands for a freeze:
- * a second snapshot has only raised it. Its thaw will find nothing to lower, and that error is
+ * count once the superblock is thawed. With the mutex held no part of it stands for a freeze: a
+ * second snapshot has only raised it. Its thaw will find nothing to lower, and that error is
  * ignored. A count below 0 is no freeze: with it newer kernels deny freezes while a file system
  * changes its devices.
  *

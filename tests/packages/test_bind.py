@@ -417,6 +417,18 @@ def test_release_waits_for_a_daemon_that_is_freezing(guest):
     assert guest.driver() == "hv_utils"
 
 
+def test_daemon_that_goes_on_freezing_is_not_stopped(guest):
+    """Stopped now, it would leave all that it has frozen so far."""
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    process = guest.daemon("hv-vss-daemon.service")
+    (guest.proc / str(process.pid) / "status").write_text("State:\tD (disk sleep)\n")
+    done = guest.run("claim")
+    assert done.returncode == 1
+    assert f"process {process.pid} has been freezing file systems for" in done.stderr
+    assert guest.commands() == [] and process.poll() is None
+    assert guest.driver() == "hv_utils"
+
+
 def test_release_stops_the_distributions_service_first(guest):
     """It logs an error if it loses its device; ours doesn't."""
     guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -85,6 +85,29 @@ def test_a_slash_at_the_end_means_the_same(stack: Stack) -> None:
     stack.back_up()
     assert {fs["path"] for fs in latest(stack)["file_systems"] if fs["action"] == "frozen"} \
         == {"/data/ext4", "/data/xfs"}
+    restart(stack)
+
+
+@pytest.fixture
+def with_vfat(stack: Stack) -> Iterator[None]:
+    """As each guest of generation 2 has it in /boot/efi: it can't be frozen."""
+    agent = stack.guest.agent
+    agent.shell("""modprobe -a vfat loop; dd if=/dev/zero of=/data/ext4/fat bs=1M count=4 2>/dev/null
+        mkfs.vfat /data/ext4/fat >/dev/null; mkdir -p /run/fat
+        mount -t vfat -o loop /data/ext4/fat /run/fat""")
+    yield
+    agent.shell("umount /run/fat; rm /data/ext4/fat")
+
+
+@pytest.mark.usefixtures("with_vfat")
+def test_a_plan_that_patterns_leave_without_anything_to_freeze_fails(stack: Stack) -> None:
+    stack.stop_daemon()
+    stack.start_daemon("--exclude=/", "--exclude=/data/*", wait=False)
+    stack.guest.agent.wait_for(lambda: "serving" in stack.daemon.err, 10, "it does not serve")
+    for op in ("hot_backup", "freeze"):
+        assert stack.guest.host.ask(op)["status"] == host.FAIL
+        assert latest(stack)["reason"] == \
+            "there is nothing to freeze: --include and --exclude leave only what can't be frozen"
     restart(stack)
 
 

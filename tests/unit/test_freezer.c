@@ -24,6 +24,7 @@
 #include "test.h"
 
 #define FS		4	/* file systems; descriptors FD .. FD + FS - 1 */
+#define EVERY		(-1)
 #define FD		100
 #define DEVICE		50
 #define COOKIE		77
@@ -40,7 +41,7 @@ static struct {
 	unsigned int fail_at;		/* number of the call that fails; 0: none */
 	int fail_with;			/* its error */
 	char fail_call;			/* or: each call of this kind fails ... */
-	int fail_fs;			/* ... on this file system */
+	int fail_fs;			/* ... on this file system, or EVERY one */
 	int64_t sync_time[8];		/* of each round; on the first file system */
 	int64_t dirty[8];		/* before each round, and after the last one */
 	int no_flushers;		/* error of wake_flushers() */
@@ -144,7 +145,8 @@ static int call(char what, int fd)
 	assert_true(len + 3 < sizeof(m.calls));
 	snprintf(m.calls + len, sizeof(m.calls) - len, "%c%d", what, fd - FD);
 	m.count++;
-	if (m.count == m.fail_at || (what == m.fail_call && fd - FD == m.fail_fs))
+	if (m.count == m.fail_at ||
+	    (what == m.fail_call && (m.fail_fs == EVERY || fd - FD == m.fail_fs)))
 		return m.fail_with;
 	return 0;
 }
@@ -642,6 +644,19 @@ static void foreign_freeze_may_be_skipped(void **state)
 	assert_string_equal(m.calls, "S0S1S2S3F0F1F1F1F1F1F2F3T3T2T0");
 	assert_int_equal(m.record.fs[1].action, RECORD_SYNCED);
 	assert_string_equal(m.record.fs[1].reason, "frozen by another process");
+	assert_clean();
+}
+
+static void backup_of_nothing_fails_though_all_may_be_skipped(void **state)
+{
+	(void)state;
+	m.config.skip_foreign = true;
+	m.fail_call = 'F';
+	m.fail_fs = EVERY;
+	m.fail_with = -EBUSY;
+	begin();
+	assert_reported(1, FREEZER_FAILED);
+	assert_string_equal(m.record.reason, "nothing is frozen: every file system was skipped");
 	assert_clean();
 }
 
@@ -1540,6 +1555,7 @@ int main(void)
 		GUARD(failed_freeze_is_disarmed),
 		PLAIN(foreign_freeze_fails_and_is_not_thawed),
 		PLAIN(foreign_freeze_may_be_skipped),
+		PLAIN(backup_of_nothing_fails_though_all_may_be_skipped),
 		PLAIN(sync_is_repeated_while_it_helps),
 		PLAIN(writeback_continues_while_it_makes_progress),
 		PLAIN(abort_during_writeback),
