@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hvtest import faults, host
+from hvtest import faults, host, obstacles
 from hvtest.agent import until
 from hvtest.stack import OURS, STOCK
 
@@ -111,6 +111,32 @@ def test_killed_inside_fifreeze(rig: faults.Rig) -> None:
            f"{seconds:.2f}, disk back + {late:.2f}")
     assert seconds <= rig.limit
     assert late <= rig.limit
+    assert thaw["status"] == host.FAIL
+
+
+def test_fifreeze_outlives_all_that_could_thaw(rig: faults.Rig) -> None:
+    """As after "systemctl restart" while FIFREEZE hangs. It freezes when it returns; nothing else knows."""
+    daemon = rig.start(f"fifreeze-before:1=sleep-{1500 * rig.scale}", "--fifreeze-timeout=60",
+                       "--hold=60")
+    rig.host.send("freeze", expect="any")
+    rig.agent.run("sleep", str(0.5 * rig.scale))
+    with obstacles.splice(rig, "/root") as obstacle:
+        rig.agent.run("sleep", str(3 * rig.scale))
+        rig.agent.run("kill", "-9", guardian(rig), str(daemon.pid))
+        following = rig.agent.start("/usr/sbin/hv-vss-daemon")
+        until(lambda: "not serving until it has returned" in following.err, 15 * rig.scale,
+              f"it waits: {following.err}")
+        assert "serving /dev" not in following.err
+        obstacle.end()
+        begun = rig.now()
+    seconds = rig.thawed_after(begun)
+    daemon.wait()
+    rig.daemon = following
+    until(lambda: rig.host.ask("hot_backup")["status"] == host.OK, 20, "it serves")
+    thaw = rig.host.ask("thaw")
+    record(rig, "SIGKILL of daemon and guardian while FIFREEZE hangs; the next daemon", "-", thaw,
+           f"the return of FIFREEZE + {seconds:.2f}")
+    assert seconds <= rig.limit
     assert thaw["status"] == host.FAIL
 
 
