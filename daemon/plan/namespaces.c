@@ -90,14 +90,19 @@ void namespaces_free(struct namespaces *known)
 	*known = (struct namespaces){ 0 };
 }
 
-/* Each namespace needs a descriptor, and another one for its table: is RLIMIT_NOFILE enough? */
-static bool has_room(const struct namespaces *known)
+/*
+ * How many namespaces may be open? Each needs a descriptor, and another one for its table; and two
+ * plans may be made at the same time. 0: as many as there are.
+ */
+static size_t most_open(void)
 {
 	struct rlimit limit;
 
-	return getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY ||
-	       known->n < limit.rlim_cur / 2 - (limit.rlim_cur > 2 * SPARE_FILES ? SPARE_FILES :
-						limit.rlim_cur / 4);
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return 0;
+	if (limit.rlim_cur <= 4 * SPARE_FILES)
+		return limit.rlim_cur / 8 + 1;
+	return limit.rlim_cur / 4 - SPARE_FILES / 2;
 }
 
 struct search {
@@ -105,7 +110,34 @@ struct search {
 	namespaces_callback found;
 	void *arg;
 	int proc;
+	size_t most;		/* from most_open() */
 };
+
+/*
+ * Any user can make namespaces, thousands of them. They get at most half of the places, so that
+ * they can't push those of containers out, whatever the order of their processes.
+ */
+static int open_namespace(const struct search *s, const char *path)
+{
+	struct namespaces *known = s->known;
+	int ns = -1;
+
+	if (!s->most || known->opened < s->most)
+		ns = openat(s->proc, path, O_RDONLY | O_CLOEXEC);
+	else
+		errno = EMFILE;
+	if (ns < 0)
+		return -errno;
+	if (!namespaces_is_trusted(ns)) {
+		if (s->most && known->untrusted >= s->most / 2) {
+			close(ns);
+			return -EMFILE;
+		}
+		known->untrusted++;
+	}
+	known->opened++;
+	return ns;
+}
 
 /*
  * A process whose namespace can't be read (a security module forbids it, or a capability is
@@ -131,26 +163,24 @@ static int check_task(const struct search *s, const char *task, pid_t pid)
 {
 	char path[80];
 	struct stat st;
-	int ns = -EMFILE, err;
+	int ns, err;
 
 	snprintf(path, sizeof(path), "%s/ns/mnt", task);
 	if (fstatat(s->proc, path, &st, 0))
 		return cannot_read(s, pid, errno);
 	if (namespaces_is_known(s->known, st.st_ino))
 		return 0;
-	if (has_room(s->known)) {
-		ns = openat(s->proc, path, O_RDONLY | O_CLOEXEC);
-		if (ns < 0 && errno != EMFILE && errno != ENFILE)
-			return cannot_read(s, pid, errno);
-		if (ns >= 0 && fstat(ns, &st)) {
-			close(ns);
-			return 0;
-		}
+	ns = open_namespace(s, path);
+	if (ns < 0 && ns != -EMFILE && ns != -ENFILE)
+		return cannot_read(s, pid, -ns);
+	if (ns >= 0 && fstat(ns, &st)) {
+		close(ns);
+		return 0;
 	}
 	err = namespaces_is_known(s->known, st.st_ino) ? -EEXIST :
 	      namespaces_add(s->known, st.st_ino);
 	if (!err)
-		return s->found(s->arg, pid, st.st_ino, ns);
+		return s->found(s->arg, pid, st.st_ino, ns < 0 ? -EMFILE : ns);
 	if (ns >= 0)
 		close(ns);
 	return err == -EEXIST ? 0 : err;
@@ -212,7 +242,7 @@ static int check_process(const struct search *s, const char *pid)
  */
 int namespaces_find(struct namespaces *known, namespaces_callback found, void *arg)
 {
-	struct search s = { .known = known, .found = found, .arg = arg };
+	struct search s = { .known = known, .found = found, .arg = arg, .most = most_open() };
 	DIR *proc = opendir("/proc");
 	struct dirent *d;
 	int err = 0;

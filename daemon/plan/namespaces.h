@@ -12,6 +12,8 @@ struct namespaces {
 	ino_t *inode;
 	size_t n;
 	size_t room;
+	size_t opened;		/* how many of them namespaces_find() has opened */
+	size_t untrusted;	/* of these: any user can have made them */
 };
 
 /*

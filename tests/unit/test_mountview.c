@@ -6,6 +6,7 @@
 // Sources: tests/unit/quiet.c
 // Libraries: mount
 /* Mount namespaces of other processes, on the running kernel. Needs root. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +25,7 @@
 
 #include "plan/mountinfo.h"
 #include "plan/mountview.h"
+#include "plan/namespaces.h"
 #include "test.h"
 
 #define MARK	"hv-vss-unit-test"	/* source of a tmpfs, which identifies a table */
@@ -125,6 +128,85 @@ static void end(pid_t pid)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	close(ready[0]);
+}
+
+#define HOSTILE	40
+
+/* Not with unshare(): that needs a process with one thread, and the sanitizer has another one. */
+static pid_t start_in_a_user_namespace(void)
+{
+	pid_t pid = syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		wait_for_end();
+	}
+	return pid;
+}
+
+static void in_a_container(void)
+{
+	unshare_with_mark();
+	signal_ready();
+	wait_for_end();
+}
+
+struct counts {
+	ino_t inode;		/* of the container's namespace */
+	bool container_opened;
+	unsigned int refused;
+};
+
+static int count(void *arg, pid_t pid, ino_t inode, int ns)
+{
+	struct counts *c = arg;
+
+	(void)pid;
+	if (inode == c->inode)
+		c->container_opened = ns >= 0;
+	c->refused += ns == -EMFILE;
+	if (ns >= 0)
+		close(ns);
+	return 0;
+}
+
+static ino_t namespace_of(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+/* Any user can make as many as the limits allow; a container that started later must be read. */
+static void namespaces_of_users_leave_room_for_a_container(void **state)
+{
+	struct namespaces known = { 0 };
+	struct counts c = { 0 };
+	pid_t hostile[HOSTILE], container;
+	struct rlimit old, few;
+
+	(void)state;
+	for (int i = 0; i < HOSTILE; i++)
+		hostile[i] = start_in_a_user_namespace();
+	container = start(in_a_container);
+	c.inode = namespace_of(container);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){ .rlim_cur = 8 * HOSTILE, .rlim_max = old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(namespaces_find(&known, count, &c), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(c.refused >= HOSTILE / 2 - 1);
+	assert_true(c.container_opened);
+	namespaces_free(&known);
+	end(container);
+	for (int i = 0; i < HOSTILE; i++) {
+		kill(hostile[i], SIGKILL);
+		waitpid(hostile[i], NULL, 0);
+	}
 }
 
 static bool has_mark(int fd)
@@ -298,6 +380,7 @@ int main(void)
 		cmocka_unit_test(namespace_of_a_bind_mount_is_found),
 		cmocka_unit_test(own_namespace_only),
 		cmocka_unit_test(change_is_noticed),
+		cmocka_unit_test(namespaces_of_users_leave_room_for_a_container),
 		cmocka_unit_test(namespace_that_cannot_be_entered_is_reported),
 	};
 
