@@ -18,6 +18,7 @@
 #include "base/journal.h"
 #include "base/log.h"
 #include "base/selfspawn.h"
+#include "kvp/kvp.h"
 #include "report/list.h"
 #include "report/status.h"
 #include "serve.h"
@@ -218,6 +219,13 @@ static int run_hooks(const struct options *o)
 	return err ? err : hookrun(&o->hooks, SELFSPAWN_FD);
 }
 
+static int write_kvp(void)
+{
+	/* The daemon logs, and knows what it has logged already. */
+	kvp_write(SELFSPAWN_FD);
+	return 0;
+}
+
 static int guard_daemon(const struct options *o)
 {
 	int err;
@@ -254,6 +262,10 @@ int main(int argc, char **argv)
 			err = guard_daemon(&o);
 		else if (o.action == ACTION_HOOK_RUNNER)
 			err = run_hooks(&o);
+		else if (o.action == ACTION_KVP_WRITER)
+			err = write_kvp();
+		else if (o.action == ACTION_REMOVE_KVP)
+			err = kvp_forget();
 		else
 			err = serve_locked(&o);
 		if (err && err != -EBUSY)

@@ -35,7 +35,10 @@ enum {
 	OPT_INCLUDE,
 	OPT_JSON,
 	OPT_KERNEL_FAULTS,
+	OPT_KVP,
+	OPT_KVP_WRITER,
 	OPT_MAX_AGE,
+	OPT_REMOVE_KVP,
 	OPT_RUN_DIR,
 	OPT_STATUS,
 	OPT_STRICT,
@@ -67,9 +70,12 @@ static const struct option long_options[] = {
 	{ "include", required_argument, NULL, OPT_INCLUDE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "kernel-faults", required_argument, NULL, OPT_KERNEL_FAULTS },
+	{ "kvp", required_argument, NULL, OPT_KVP },
+	{ "kvp-writer", no_argument, NULL, OPT_KVP_WRITER },
 	{ "list", no_argument, NULL, 'l' },
 	{ "max-age", required_argument, NULL, OPT_MAX_AGE },
 	{ "no-daemon", no_argument, NULL, 'n' },
+	{ "remove-kvp", no_argument, NULL, OPT_REMOVE_KVP },
 	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	{ "status", no_argument, NULL, OPT_STATUS },
 	{ "strict", no_argument, NULL, OPT_STRICT },
@@ -98,6 +104,7 @@ static const char help[] =
 "                         critical: 90m, 26h, 3d\n"
 "      --json             with --list or --status: as JSON\n"
 "      --thaw-leftovers   thaw what a killed daemon has left frozen, and exit\n"
+"      --remove-kvp       remove what this daemon has written to the KVP pool, and exit\n"
 "\n"
 "      --include=PATTERN  freeze only what matches (may be given several times)\n"
 "      --exclude=PATTERN  don't freeze what matches (may be given several times);\n"
@@ -142,6 +149,8 @@ static const char help[] =
 "                         a hook that fails makes the backup fail (the default), or\n"
 "                         is only logged: continue\n"
 "\n"
+"      --kvp=yes|no       tell the host the result of each backup, by way of the KVP pool\n"
+"                         of this guest, if there is one (default yes)\n"
 "      --device=PATH      default /dev/" HV_VSS_DEVICE "\n"
 "      --exit-if-absent   exit if the device isn't there, instead of waiting for it\n"
 "      --run-dir=PATH     directory for state files, default /run/hv-vss\n"
@@ -231,6 +240,15 @@ static int parse_kernel_faults(const char *text, bool *hush)
 	return EXIT_USAGE;
 }
 
+static int parse_kvp(const char *text, bool *off)
+{
+	*off = !strcmp(text, "no");
+	if (*off || !strcmp(text, "yes"))
+		return 0;
+	fprintf(stderr, "hv-vss-daemon: --kvp=%s: neither yes nor no\n", text);
+	return EXIT_USAGE;
+}
+
 static int parse_hooks(struct hooks_config *hooks, const char *text)
 {
 	if (strcmp(text, "none") && (text[0] != '/' || strlen(text) >= PATH_MAX)) {
@@ -289,8 +307,8 @@ static int add_pattern(char ***list, const char *name, char *text)
 static int set_action(struct options *o, enum options_action action)
 {
 	if (o->action != ACTION_SERVE && o->action != action) {
-		fputs("hv-vss-daemon: only one of --list, --status, --check and --thaw-leftovers\n",
-		      stderr);
+		fputs("hv-vss-daemon: only one of --list, --status, --check, --remove-kvp and "
+		      "--thaw-leftovers\n", stderr);
 		return EXIT_USAGE;
 	}
 	o->action = action;
@@ -358,8 +376,14 @@ static int apply(struct options *o, int opt)
 		return 0;
 	case OPT_KERNEL_FAULTS:
 		return parse_kernel_faults(optarg, &o->ignore_kernel_faults);
+	case OPT_KVP:
+		return parse_kvp(optarg, &o->no_kvp);
+	case OPT_KVP_WRITER:
+		return set_action(o, ACTION_KVP_WRITER);
 	case OPT_MAX_AGE:
 		return parse_max_age(&o->limits, optarg);
+	case OPT_REMOVE_KVP:
+		return set_action(o, ACTION_REMOVE_KVP);
 	case OPT_RUN_DIR:
 		o->run_dir = optarg;
 		return 0;

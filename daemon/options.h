@@ -13,8 +13,10 @@ enum options_action {
 	ACTION_STATUS,
 	ACTION_CHECK,
 	ACTION_THAW_LEFTOVERS,
+	ACTION_REMOVE_KVP,
 	ACTION_GUARDIAN,	/* used by the daemon to start its guardian; not documented */
 	ACTION_HOOK_RUNNER,	/* the same for the process that calls hooks */
+	ACTION_KVP_WRITER,	/* the same for the process that writes to the KVP pool */
 };
 
 struct options {
@@ -25,6 +27,7 @@ struct options {
 	bool verbose;
 	bool json;
 	bool exit_if_absent;
+	bool no_kvp;			/* write nothing to the KVP pool */
 	bool ignore_kernel_faults;	/* don't report known faults of the running kernel */
 	struct build_config plan;
 	struct freezer_config freezer;

@@ -11,6 +11,7 @@
 #include "base/memlock.h"
 #include "freeze/standstill.h"
 #include "holdlimit.h"
+#include "kvp/kvp.h"
 #include "report/kernelwarn.h"
 #include "requests.h"
 #include "serve.h"
@@ -41,6 +42,7 @@ struct server {
 	struct luns preflight_luns;
 	struct hooks hooks;
 	struct recorder recorder;
+	struct kvp kvp;
 	struct pool *pool;
 	struct requests requests;
 
@@ -271,6 +273,15 @@ static void trim_memory(struct server *s)
 	memlock_trim();
 }
 
+/* The result of the last backup, and what changes otherwise; never while a freeze may be near. */
+static void tell_host(struct server *s)
+{
+	if (!freezer_is_idle(&s->freezer) || s->requests.busy || s->requests.queued)
+		kvp_cancel(&s->kvp);
+	else if (!preflight_is_scheduled(&s->preflight))
+		kvp_publish(&s->kvp, &s->recorder.history, s->recorder.changes);
+}
+
 static int64_t earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -288,6 +299,7 @@ static int wait_ms(const struct server *s, int64_t now)
 
 	until = earlier(until, hooks_deadline(&s->hooks));
 	until = earlier(until, preflight_deadline(&s->preflight));
+	until = earlier(until, kvp_deadline(&s->kvp));
 	if (may_open(s))
 		until = earlier(until, s->retry);
 	if (s->notify->watchdog_us)
@@ -306,6 +318,7 @@ static void step(struct server *s)
 		{ .fd = pool_fd(s->pool), .events = POLLIN },
 		{ .fd = device_fd(&s->device), .events = POLLIN },
 		{ .fd = s->hooks.fd, .events = POLLIN },
+		{ .fd = s->kvp.fd, .events = POLLIN },
 	};
 	int64_t now = clock_now_us();
 	int err = 0;
@@ -314,11 +327,14 @@ static void step(struct server *s)
 		notify_send(s->notify, "WATCHDOG=1");
 		s->watchdog_fed = now;
 	}
-	if (poll(p, 4, wait_ms(s, now)) < 0)
+	if (poll(p, 5, wait_ms(s, now)) < 0)
 		return;
 	if (p[0].revents)
 		read_signal(s);
 	process_events(s, p[1].revents, p[3].revents ? p[3].fd : -1);
+	if (p[4].revents)
+		kvp_read(&s->kvp);
+	kvp_tick(&s->kvp);
 	if (p[2].fd >= 0 && p[2].fd == device_fd(&s->device)) {
 		if (p[2].revents & POLLIN)
 			err = requests_read(&s->requests);
@@ -330,6 +346,7 @@ static void step(struct server *s)
 	if (may_open(s) && clock_now_us() >= s->retry)
 		open_device(s);
 	requests_continue(&s->requests);
+	tell_host(s);
 	trim_memory(s);
 }
 
@@ -415,6 +432,7 @@ static int begin(struct server *s)
 	hooks_init(&s->hooks);
 	hooks_clean_up(&s->hooks);
 	recorder_start(&s->recorder, o->run_dir);
+	kvp_init(&s->kvp, o->no_kvp);
 	/* Logs now, and not only during a freeze, if memory can't be locked. */
 	memlock_begin(&s->memlock, MEMLOCK_RESERVE_TABLES);
 	s->needs_trim = true;
@@ -424,6 +442,7 @@ static int begin(struct server *s)
 static void end(struct server *s)
 {
 	device_close(&s->device);
+	kvp_stop(&s->kvp, &s->recorder.history);
 	recorder_stop(&s->recorder);
 	/* A FIFREEZE that hangs may still succeed: then the guardian has to thaw. */
 	if (!freezer_hangs(&s->freezer))

@@ -126,6 +126,42 @@ void livestate_stop(struct livestate *live)
 	live->page = NULL;
 }
 
+static int read_page(struct livestate_page *page, const char *dir)
+{
+	char path[PATH_MAX];
+	ssize_t n;
+	int fd, err;
+
+	err = page_path(path, sizeof(path), dir);
+	if (err)
+		return err;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, page, sizeof(*page));
+	close(fd);
+	return n == sizeof(*page) && !memcmp(page->magic, MAGIC, sizeof(page->magic)) ? 0 : -EPROTO;
+}
+
+/**
+ * livestate_was_interrupted() - whether an earlier daemon was killed during a request
+ * @end: filled in if so
+ * @dir: the directory with the page
+ *
+ * Context: before livestate_start(); no other daemon runs.
+ * Return: true if so; false also if that is unknown, as after a reboot.
+ */
+bool livestate_was_interrupted(struct livestate_end *end, const char *dir)
+{
+	struct livestate_page page;
+
+	if (read_page(&page, dir) || page.pid <= 0)
+		return false;
+	end->state = atomic_load(&page.state);
+	end->since = atomic_load(&page.since);
+	return end->state >= LIVE_PREPARING && end->state < LIVE_STATES;
+}
+
 /**
  * livestate_read() - read what the daemon does
  * @view: filled in
@@ -137,23 +173,14 @@ void livestate_stop(struct livestate *live)
 int livestate_read(struct livestate_view *view, const char *dir)
 {
 	struct livestate_page page;
-	char path[PATH_MAX];
 	uint64_t start_time;
-	ssize_t n;
-	int fd, err;
 	char state;
+	int err;
 
 	*view = (struct livestate_view){ 0 };
-	err = page_path(path, sizeof(path), dir);
+	err = read_page(&page, dir);
 	if (err)
-		return err;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	n = read(fd, &page, sizeof(page));
-	close(fd);
-	if (n != sizeof(page) || memcmp(page.magic, MAGIC, sizeof(page.magic)) != 0)
-		return -EPROTO;
+		return err == -ENOENT ? 0 : err;
 	if (page.pid <= 0)
 		return 0;
 	start_time = start_time_of(page.pid, &state);

@@ -46,9 +46,16 @@ struct livestate_view {
 	int64_t since;
 };
 
+/* The last moment of a daemon that has not ended by itself. */
+struct livestate_end {
+	enum live_state state;
+	int64_t since;
+};
+
 int livestate_start(struct livestate *live, const char *dir);
 void livestate_set(struct livestate *live, enum live_state state, int64_t now);
 void livestate_stop(struct livestate *live);
+bool livestate_was_interrupted(struct livestate_end *end, const char *dir);
 int livestate_read(struct livestate_view *view, const char *dir);
 const char *livestate_name(enum live_state state);
 const char *livestate_token(enum live_state state);

@@ -33,7 +33,7 @@ struct record_fs {
 	char *source;
 	char *reason;		/* reason of @action, or a remark; NULL: none */
 	enum record_action action;
-	bool unsafe;		/* skipped, although on disks that are copied; not in the file */
+	bool unsafe;		/* skipped, although on disks that are copied */
 	int64_t sync_us;
 	int64_t freeze_us;
 	int64_t thaw_us;

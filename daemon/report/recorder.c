@@ -7,19 +7,54 @@
 #include "base/log.h"
 #include "recorder.h"
 
+static void changed(struct recorder *l)
+{
+	l->needs_write = true;
+	l->changes++;
+}
+
+static void add_interrupted(struct recorder *l, const struct livestate_end *end)
+{
+	static const char * const during[] = {
+		[LIVE_PREPARING] = "it prepared a backup",
+		[LIVE_SYNCING] = "it flushed file systems",
+		[LIVE_FREEZING] = "it froze file systems",
+		[LIVE_FROZEN] = "file systems were frozen",
+		[LIVE_THAWING] = "it thawed file systems",
+	};
+	struct record r = {
+		.id = l->history.last_id + 1,
+		.time = clock_wall_us() - (clock_now_us() - end->since),
+		.op = end->state == LIVE_PREPARING ? HV_VSS_OP_HOT_BACKUP : HV_VSS_OP_FREEZE,
+		/* With FROZEN, the host may still send THAW. */
+		.freeze = end->state < LIVE_FROZEN ? ANSWER_FAILED : ANSWER_OK,
+		.thaw = end->state == LIVE_THAWING ? ANSWER_FAILED : ANSWER_NONE,
+	};
+
+	snprintf(r.reason, sizeof(r.reason), "the daemon was killed or has crashed while %s",
+		 during[end->state]);
+	record_log(&r);
+	l->history.last_id = r.id;
+	history_add(&l->history, &r);
+}
+
 /**
  * recorder_start() - begin to record
  * @l: filled in
  * @dir: in /run; the history of an earlier daemon there is continued
  *
- * If the directory can't be used, --status does not work; everything else does.
+ * If the directory can't be used, --status does not work; everything else does. If an earlier daemon
+ * was killed during a backup, that backup gets its record now.
  */
 void recorder_start(struct recorder *l, const char *dir)
 {
 	struct history_daemon *d = &l->history.daemon;
+	struct livestate_end end;
+	bool interrupted;
 	int err;
 
-	*l = (struct recorder){ .dir = dir, .needs_write = true };
+	*l = (struct recorder){ .dir = dir, .needs_write = true, .changes = 1 };
+	interrupted = livestate_was_interrupted(&end, dir);
 	err = livestate_start(&l->live, dir);
 	if (err) {
 		log_msg(LOG_NOTICE, "%s: --status will not work: %s", dir,
@@ -28,6 +63,8 @@ void recorder_start(struct recorder *l, const char *dir)
 	}
 	if (l->dir && history_load(&l->history, dir))
 		history_free(&l->history);
+	if (l->dir && interrupted)
+		add_interrupted(l, &end);
 	*d = (struct history_daemon){ .pid = getpid(), .started = clock_wall_us() };
 	snprintf(d->version, sizeof(d->version), "%s", HV_VSS_VERSION);
 }
@@ -47,7 +84,7 @@ void recorder_set_device(struct recorder *l, const struct device *dev)
 	d->guard = device_guard(dev);
 	snprintf(d->driver, sizeof(d->driver), "%s", dev->driver);
 	snprintf(d->device, sizeof(d->device), "%s", dev->path);
-	l->needs_write = true;
+	changed(l);
 }
 
 /**
@@ -60,7 +97,7 @@ void recorder_set_limits(struct recorder *l, int64_t asked_us, int64_t hold_us)
 {
 	l->history.daemon.hold_asked_us = asked_us;
 	l->history.daemon.hold_us = hold_us;
-	l->needs_write = true;
+	changed(l);
 }
 
 /**
@@ -147,7 +184,7 @@ void recorder_end(struct recorder *l)
 	if (!l->open)
 		return;
 	l->open = false;
-	l->needs_write = true;
+	changed(l);
 	r->ok = r->freeze == ANSWER_OK && (preflight || r->thaw == ANSWER_OK);
 	if (r->ok)
 		r->reason[0] = '\0';
@@ -182,7 +219,7 @@ void recorder_thaw_without_freeze(struct recorder *l, const struct hv_vss_reques
 	if (last && last->op == HV_VSS_OP_FREEZE && last->freeze != ANSWER_NONE &&
 	    last->thaw == ANSWER_NONE) {
 		last->thaw = ANSWER_FAILED;
-		l->needs_write = true;
+		changed(l);
 		return;
 	}
 	recorder_begin(l, request);

@@ -15,6 +15,7 @@ struct recorder {
 	bool open;
 	bool delay_write;	/* a request may follow at once: write the file later */
 	bool needs_write;	/* the file is out of date */
+	unsigned int changes;	/* incremented whenever the history changes */
 };
 
 void recorder_start(struct recorder *l, const char *dir);

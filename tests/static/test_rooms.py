@@ -9,7 +9,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 # The rooms that a room's files may include, beside their own.
 ARROWS = {
-    "": {"report", "unguarded", "freeze", "targets", "blockers", "hooks", "plan", "driver", "base"},
+    "": {"kvp", "report", "unguarded", "freeze", "targets", "blockers", "hooks", "plan", "driver", "base"},
+    "kvp": {"report", "base"},
     "report": {"freeze", "targets", "hooks", "plan", "driver", "base"},
     "unguarded": {"targets", "plan", "base"},
     "freeze": {"targets", "blockers", "base"},

@@ -194,6 +194,30 @@ static void another_process_reads_the_state(void **state)
 	assert_false(view.running);
 }
 
+/* The next daemon learns from it that a backup has failed. */
+static void a_killed_daemon_leaves_its_last_state(void **state)
+{
+	struct livestate_end end;
+	struct livestate live;
+
+	(void)state;
+	assert_false(livestate_was_interrupted(&end, dir));
+	assert_int_equal(livestate_start(&live, dir), 0);
+	for (enum live_state i = 0; i < LIVE_STATES; i++) {
+		livestate_set(&live, i, 100 + i);
+		assert_int_equal(livestate_was_interrupted(&end, dir), i > LIVE_IDLE);
+		if (i <= LIVE_IDLE)
+			continue;
+		assert_int_equal(end.state, i);
+		assert_int_equal(end.since, 100 + i);
+	}
+	atomic_store(&live.page->state, LIVE_STATES);
+	assert_false(livestate_was_interrupted(&end, dir));
+	livestate_set(&live, LIVE_FROZEN, 1);
+	livestate_stop(&live);
+	assert_false(livestate_was_interrupted(&end, dir));
+}
+
 /* Another process has the pid now. */
 static void process_with_the_same_pid_is_not_the_daemon(void **state)
 {
@@ -435,6 +459,7 @@ int main(void)
 		cmocka_unit_test(oldest_backup_is_dropped),
 		TEST(incomplete_file_is_rejected),
 		TEST(another_process_reads_the_state),
+		TEST(a_killed_daemon_leaves_its_last_state),
 		TEST(process_with_the_same_pid_is_not_the_daemon),
 		TEST(stopped_daemon_is_recognised),
 		cmocka_unit_test(codes_for_scripts),

@@ -50,7 +50,7 @@ static void defaults(void **state)
 	assert_false(o.freezer.wait_busy);
 	assert_false(o.plan.policy.strict || o.plan.own_namespace_only || o.freezer.strict);
 	assert_null(o.plan.policy.include);
-	assert_false(o.ignore_kernel_faults);
+	assert_false(o.ignore_kernel_faults || o.no_kvp);
 	assert_false(o.json || o.plan.only_luns || o.freezer.skip_foreign || o.freezer.sync_us);
 	/* The kernel ends a thaw after 30 s. */
 	assert_true(o.freezer.thaw_us < 30000000);
@@ -63,7 +63,8 @@ static void values_are_stored(void **state)
 			       "--strict --this-namespace --exclude=type:vfat --exclude /mnt/* "
 			       "--include=device:/dev/sd* --foreign=skip --freeze-luns "
 			       "--sync-timeout=30 --fifreeze-timeout=4 --busy=wait "
-			       "--unread-namespaces=fail --kernel-faults=ignore"), -1);
+			       "--unread-namespaces=fail --kernel-faults=ignore --kvp=no"), -1);
+	assert_true(o.no_kvp);
 	assert_true(o.ignore_kernel_faults);
 	assert_int_equal(o.freezer.fifreeze_us, 4000000);
 	assert_true(o.freezer.wait_busy);
@@ -121,6 +122,12 @@ static void actions(void **state)
 	assert_int_equal(parse("--check"), -1);
 	assert_int_equal(o.action, ACTION_CHECK);
 	assert_int_equal(o.limits.max_us, 0);
+	assert_int_equal(parse("--remove-kvp"), -1);
+	assert_int_equal(o.action, ACTION_REMOVE_KVP);
+	assert_int_equal(parse("--kvp-writer"), -1);
+	assert_int_equal(o.action, ACTION_KVP_WRITER);
+	assert_int_equal(parse("--kvp=no --kvp=yes"), -1);
+	assert_false(o.no_kvp);
 	assert_int_equal(parse("--guardian 42"), -1);
 	assert_int_equal(o.guarded, 42);
 }
@@ -163,7 +170,8 @@ static void wrong_options_are_refused(void **state)
 		"--list word", "--json", "--list --status", "--thaw-leftovers --list",
 		"--foreign=maybe", "--foreign", "--sync-timeout=0", "--sync-timeout=1e3",
 		"--guardian=99999999999", "--guardian=3x", "--freeze-luns=1", "--busy", "--busy=no",
-		"--fifreeze-timeout=0", "--kernel-faults", "--kernel-faults=no", NULL
+		"--fifreeze-timeout=0", "--kernel-faults", "--kernel-faults=no",
+		"--kvp", "--kvp=", "--kvp=maybe", "--remove-kvp --list", NULL
 	};
 
 	(void)state;
