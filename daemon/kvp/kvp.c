@@ -56,7 +56,7 @@ static void end_conversation(struct kvp *k)
 static int start_writer(struct kvp *k)
 {
 	char name[] = "hv-vss-kvp", option[] = "--kvp-writer";
-	char *argv[] = { name, option, NULL };
+	char *argv[3] = { name, option };
 	int pair[2], err;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))

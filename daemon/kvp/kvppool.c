@@ -241,9 +241,9 @@ static int withdraw_result(const struct poolfile *f, const struct kvppool_item *
  * @n: their number
  *
  * A record that exists is changed in place, another one is appended. No other program's record is
- * changed or moved. Nothing is written if nothing differs. If it ends early, by an error or a crash,
- * then the first record has its old text beside old ones, or KVPPOOL_UNKNOWN, or its new text beside
- * new ones.
+ * changed or moved. Nothing is written if nothing differs. If it ends early, by an error or a
+ * crash, then the first record has its old text beside old ones, or KVPPOOL_UNKNOWN, or its new
+ * text beside new ones.
  * Context: may block on the file system.
  * Return: 0; -ENOENT if there is no pool; -EAGAIN if it stays locked; -ECANCELED; -ELOOP or -EPERM
  *	if it is not a file that only root can write to; -EPROTO if it ends with a part of a record:

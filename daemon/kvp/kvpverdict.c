@@ -11,7 +11,7 @@
 
 #define TEXT_MAX	4096	/* bytes of a text before it is cut */
 
-enum key {
+enum item {
 	KEY_RESULT,		/* first: the next ones depend on it */
 	KEY_TIME,
 	KEY_FROZEN_MS,
@@ -81,15 +81,15 @@ static void set_text(char to[KVPPOOL_TEXT_SIZE], const char *from)
 	}
 }
 
-static void __attribute__((format(printf, 3, 4))) add(struct kvpverdict *v, enum key key,
+static void __attribute__((format(printf, 3, 4))) add(struct kvpverdict *v, enum item which,
 						      const char *fmt, ...)
 {
 	struct kvppool_item *item = &v->item[v->n++];
 	char text[TEXT_MAX];
 	va_list ap;
 
-	*item = (struct kvppool_item){ .depends = key > KEY_RESULT && key < KEY_LAST_GOOD };
-	snprintf(item->key, sizeof(item->key), "%s", kvpverdict_key[key]);
+	*item = (struct kvppool_item){ .depends = which > KEY_RESULT && which < KEY_LAST_GOOD };
+	snprintf(item->key, sizeof(item->key), "%s", kvpverdict_key[which]);
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -98,7 +98,7 @@ static void __attribute__((format(printf, 3, 4))) add(struct kvpverdict *v, enum
 }
 
 /* UTC, because the host may be in another time zone. */
-static void add_time(struct kvpverdict *v, enum key key, int64_t us)
+static void add_time(struct kvpverdict *v, enum item which, int64_t us)
 {
 	time_t seconds = us / SECOND;
 	char text[40] = "";
@@ -106,7 +106,7 @@ static void add_time(struct kvpverdict *v, enum key key, int64_t us)
 
 	if (gmtime_r(&seconds, &tm))
 		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	add(v, key, "%s", text);
+	add(v, which, "%s", text);
 }
 
 /* File systems on the disks that are copied, which were not frozen. */

@@ -43,8 +43,8 @@ static void add_interrupted(struct recorder *l, const struct livestate_end *end)
  * @l: filled in
  * @dir: in /run; the history of an earlier daemon there is continued
  *
- * If the directory can't be used, --status does not work; everything else does. If an earlier daemon
- * was killed during a backup, that backup gets its record now.
+ * If the directory can't be used, --status does not work; everything else does. If an earlier
+ * daemon was killed during a backup, that backup gets its record now.
  */
 void recorder_start(struct recorder *l, const char *dir)
 {
