@@ -161,6 +161,14 @@ static void build_request(struct hv_channel *ch, struct hv_args *a, struct hv_pa
 		pkt->timeout_ms = FREEZE_TIMEOUT_MS;
 }
 
+static void build_kvp(struct hv_channel *ch, struct hv_args *a, struct hv_packet *pkt)
+{
+	GByteArray *body = g_byte_array_new();
+
+	hv_kvp_body(a, body);
+	wrap(ch, pkt, IC_KVP, body);
+}
+
 static void build_raw(struct hv_channel *ch, struct hv_args *a, struct hv_packet *pkt)
 {
 	struct vmpkt_desc desc = { 0 };
@@ -248,6 +256,7 @@ static const struct builder {
 	{ "request", "vss", "default", true, build_request },
 	{ "negotiate", "vss", "default", true, build_negotiate },
 	{ "shutdown", "shutdown", "default", true, build_shutdown },
+	{ "kvp", "kvp", "default", true, build_kvp },
 	{ "raw", "vss", "any", false, build_raw },
 };
 

@@ -5,6 +5,7 @@
 
 #include "args.h"
 
+void hv_kvp_body(struct hv_args *a, struct _GByteArray *body);
 unsigned int hv_vss_body(struct hv_args *a, struct _GByteArray *body);
 
 #endif

@@ -156,6 +156,45 @@ static void check_heartbeat(struct check *c)
 	check_rest(c, sizeof(*c->got) + sizeof(got->seq));
 }
 
+/* A size that the host trusts, and nothing behind the text. */
+static void check_text(struct check *c, const char *what, const uint8_t *text, uint32_t room,
+		       uint32_t size)
+{
+	uint32_t i;
+
+	if (size < 2 || size > room || size % 2) {
+		problem(c, "size of the %s is %u", what, size);
+		return;
+	}
+	for (i = size - 2; i < room; i++) {
+		if (text[i]) {
+			problem(c, "byte %u of the %s is 0x%02x, should be 0", i, what, text[i]);
+			return;
+		}
+	}
+}
+
+static void check_kvp(struct check *c)
+{
+	const struct kvp_item *got = hv_kvp_item((const uint8_t *)c->got, c->got_len);
+	const struct kvp_item *sent = hv_kvp_item((const uint8_t *)c->sent, c->sent_len);
+	const uint32_t before = sent ? (const uint8_t *)sent - (const uint8_t *)c->sent : 0;
+
+	/* With an error the guest returns what it was sent. */
+	if (!sent || c->got->hdr.status) {
+		check_rest(c, sizeof(*c->got));
+		return;
+	}
+	if (!got || memcmp(c->got->body, c->sent->body, before - sizeof(*c->sent))) {
+		problem(c, "not the operation, pool or index that was sent");
+		return;
+	}
+	check_value(c, "type of the value", le32_to_cpu(got->type), KVP_STRING);
+	check_text(c, "key", got->key, sizeof(got->key), le32_to_cpu(got->key_size));
+	check_text(c, "value", got->value, sizeof(got->value), le32_to_cpu(got->value_size));
+	check_rest(c, before + sizeof(*got));
+}
+
 /**
  * hv_check_answer() - find the faults in an answer
  * @req: the request
@@ -198,6 +237,9 @@ QList *hv_check_answer(const struct hv_request *req, const uint8_t *packet, uint
 		break;
 	case IC_HEARTBEAT:
 		check_heartbeat(&c);
+		break;
+	case IC_KVP:
+		check_kvp(&c);
 		break;
 	default:
 		check_rest(&c, sizeof(struct ic_msg));

@@ -335,7 +335,8 @@ static char *run_plain(struct hv_host *host, const struct command *c, const QDic
 
 static char *run(struct hv_host *host, const QDict *cmd, QDict *reply)
 {
-	static const char *const packets[] = { "request", "negotiate", "shutdown", "raw" };
+	static const char *const packets[] = { "request", "negotiate", "shutdown", "kvp",
+					       "raw" };
 	const char *name = qdict_get_try_str(cmd, "cmd");
 	unsigned int i;
 

@@ -54,9 +54,8 @@ const struct hv_service_info hv_services[HV_SVC_COUNT] = {
 		.msg = { shutdown_2012r2, shutdown_2016, shutdown_2016 },
 	},
 	/*
-	 * Negotiates and sends no request. That is enough for a guest to have the device and run
-	 * its daemon. Linux delays its answer until the daemon has registered (hv_kvp.c,
-	 * HV_UTIL_NEGO_TIMEOUT).
+	 * Sends a request only on command. Linux delays its answer to the negotiation until the
+	 * daemon has registered (hv_kvp.c, HV_UTIL_NEGO_TIMEOUT).
 	 */
 	[HV_SVC_KVP] = {
 		.name = "kvp",

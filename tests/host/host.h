@@ -316,6 +316,10 @@ void hv_request_sent(struct hv_request *req);
 void hv_request_answer(struct hv_channel *ch, const uint8_t *packet, uint32_t len);
 QList *hv_request_drop_all(struct hv_channel *ch);
 
+/* kvp.c */
+const struct kvp_item *hv_kvp_item(const uint8_t *payload, uint32_t len);
+void hv_kvp_put_answer(QDict *ev, const uint8_t *payload, uint32_t len);
+
 /* disks.c */
 void hv_disks_frozen(struct hv_host *host);
 void hv_disks_thawing(struct hv_host *host);

@@ -164,6 +164,8 @@ static void put_header(QDict *ev, const struct hv_request *req, const uint8_t *p
 	qdict_put_str(ev, "status", status);
 	qdict_put_int(ev, "icflags", msg->hdr.flags);
 	qdict_put_int(ev, "txid", msg->hdr.txid);
+	if (le16_to_cpu(msg->hdr.msgtype) == IC_KVP)
+		hv_kvp_put_answer(ev, payload, len);
 	if (le16_to_cpu(msg->hdr.msgtype) != IC_VSS || len < sizeof(*msg) + sizeof(*vss))
 		return;
 	qdict_put_int(ev, "vss_flags", le32_to_cpu(vss->flags));

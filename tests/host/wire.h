@@ -46,6 +46,7 @@ enum ic_flags {
 enum ic_msgtype {
 	IC_NEGOTIATE = 0,
 	IC_HEARTBEAT = 1,
+	IC_KVP = 2,
 	IC_SHUTDOWN = 3,
 	IC_VSS = 5,
 };
@@ -74,6 +75,39 @@ struct ic_shutdown {
 	uint32_t timeout_s;
 	uint32_t flags;
 	uint8_t message[2048];
+} QEMU_PACKED;
+
+enum kvp_op {
+	KVP_GET = 0,
+	KVP_ENUMERATE = 3,
+};
+
+#define KVP_POOL_GUEST		1	/* what programs in the guest tell the host */
+#define KVP_STRING		1	/* type of a value: REG_SZ */
+
+struct kvp_hdr {
+	uint8_t op;
+	uint8_t pool;
+	uint8_t reserved[2];
+} QEMU_PACKED;
+
+struct kvp_item {
+	uint32_t type;
+	uint32_t key_size;	/* in bytes, as the next; with the zero at the end */
+	uint32_t value_size;
+	uint8_t key[512];	/* UTF-16 */
+	uint8_t value[2048];
+} QEMU_PACKED;
+
+struct kvp_enumerate_msg {
+	struct kvp_hdr hdr;
+	uint32_t index;
+	struct kvp_item item;
+} QEMU_PACKED;
+
+struct kvp_get_msg {
+	struct kvp_hdr hdr;
+	struct kvp_item item;
 } QEMU_PACKED;
 
 enum vss_op {

@@ -15,6 +15,7 @@ from . import kernels
 Message = dict[str, Any]
 OK = "0x00000000"
 FAIL = "0x80004005"
+NO_MORE_ITEMS = "0x80070103"
 
 
 class HostError(AssertionError):
@@ -126,6 +127,18 @@ class Host:
     def ask(self, op: str | int, timeout: float = 60, **arguments: Any) -> Message:
         """Send one VSS request and wait for its answer."""
         return self.answer(self.send(op, **arguments), timeout)
+
+    def items(self, pool: int = 1, timeout: float = 60) -> list[tuple[str, str]]:
+        """The key-value pairs of the guest, asked for one by one, as Windows does."""
+        found = []
+        while True:
+            sent = _sent(self.command("kvp", op="enumerate", pool=pool, index=len(found)))
+            answer = self.answer(sent, timeout)
+            if answer["status"] == NO_MORE_ITEMS:
+                return found
+            if answer["status"] != OK:
+                raise HostError(f"item {len(found)} of pool {pool}: {answer}")
+            found.append((answer["key"], answer["value"]))
 
     def status(self, channel: str = "vss") -> Message:
         return next(c for c in self.command("status")["channels"] if c["name"] == channel)

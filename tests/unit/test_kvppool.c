@@ -565,7 +565,7 @@ static void writers_at_once(void **state)
 		}
 }
 
-/* Whatever is in the file: bytes that are not in a record of ours stay, and the end does not move. */
+/* Whatever is in the file: bytes that are not in a text of ours stay. */
 static void arbitrary_bytes(void **state)
 {
 	static const char * const keys[] = { "R", "T" };
