@@ -135,6 +135,7 @@ uninstall:
 ifeq ($(DESTDIR),)
 	if [ -d /run/systemd/system ]; then systemctl stop hv-vss-daemon.service; fi
 	-systemctl disable hv-vss-daemon.service
+	-if [ -x "$(sbindir)/hv-vss-daemon" ]; then "$(sbindir)/hv-vss-daemon" --remove-kvp; fi
 	systemd/hv-vss-bind release
 	-if grep -q '^hv_vss ' /proc/modules; then rmmod hv_vss; fi
 	-dkms remove -m $(NAME) -v $(VERSION) --all
