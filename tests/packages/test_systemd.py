@@ -15,6 +15,7 @@ import pytest
 from booted import OURS
 from hvtest import host
 from hvtest.agent import Command, until
+from installed import KVP
 from repository import NEW
 
 BIND = "/usr/lib/hv-vss/hv-vss-bind"
@@ -100,6 +101,40 @@ def test_killed_while_frozen(system, driver, whom):
     if driver == "hv_utils":
         guest.sh(f"{BIND} claim")
         system.backs_up(OURS, "hv_vss")
+
+
+def test_the_host_reads_the_result(system):
+    """With the distribution's KVP daemon: after a good backup, a failed one, one during which the daemon was
+    killed, an upgrade and a purge."""
+    guest = system.guest
+    if not system.packaged("hyperv-daemons"):
+        guest.apt("install", f"hyperv-daemons={system.theirs()}")
+    guest.sh(f"systemctl start {KVP}")
+    system.backs_up(OURS, "hv_vss")
+    put_hook(guest, "fails", "#!/bin/sh\nexit 1\n")
+    assert guest.host.ask("freeze", timeout=120)["status"] == host.FAIL
+    system.told(lambda items: (items["LastBackup"], items["Reason"]) == ("failed", "the hooks have failed"))
+    guest.sh(f"rm {HOOKS}/fails")
+    system.logged("hook fails: ", "the hooks have failed", "not frozen")
+    system.backs_up(OURS, "hv_vss")
+    writes = freeze(guest)
+    guest.sh(f"systemctl kill --signal=KILL {UNIT}")
+    written(writes)
+    assert guest.host.ask("thaw", timeout=60)["status"] == host.FAIL
+    killed = system.told(lambda items: items["LastBackup"] == "failed")
+    assert killed["Reason"] == "the daemon was killed or has crashed while file systems were frozen"
+    assert killed["LastGoodBackup"] <= killed["LastBackupTime"]
+    system.logged("the daemon was killed or has crashed")
+    before = system.packaged("hv-vss-daemon")
+    guest.apt("install", "--reinstall", f"hv-vss-daemon={before}")
+    guest.wait_serving()
+    upgraded = system.told(lambda items: items["State"] == "serving")
+    assert {**upgraded, "Driver": ""} == {**killed, "Driver": ""}
+    system.backs_up(OURS, "hv_vss")
+    guest.apt("purge", "hv-vss-daemon")
+    assert not system.told(lambda items: not items)
+    guest.apt("install", f"hv-vss-daemon={before}")
+    system.backs_up(OURS, "hv_vss")
 
 
 @pytest.mark.parametrize("verb", ["stop", "restart", "try-restart"])
