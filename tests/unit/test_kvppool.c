@@ -415,6 +415,9 @@ static void check_after_crash(bool others_only_once)
 	for (size_t i = 0; i < n; i++) {
 		const char *record = data + i * KVPPOOL_RECORD_SIZE;
 
+		/* No key without a value. */
+		if (record[0])
+			assert_string_not_equal(record + KVPPOOL_KEY_SIZE, "");
 		if (!strcmp(record, "R"))
 			result = record + KVPPOOL_KEY_SIZE;
 		else if (!strcmp(record, "T"))
