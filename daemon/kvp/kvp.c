@@ -14,7 +14,8 @@
 
 #define LOCK_MS		2000		/* for another program's lock */
 #define ANSWER_US	(30 * SECOND)	/* for the writer to answer */
-#define REAP_US		5000LL		/* between checks whether it has exited */
+#define REAP_US		5000LL		/* until the first check whether it has exited; then */
+#define REAP_MAX_US	SECOND		/* twice as long each time, up to this */
 #define STOP_MS		1000		/* for the last update, before the daemon exits */
 
 /* The daemon's side */
@@ -50,6 +51,7 @@ static void end_conversation(struct kvp *k)
 	close(k->fd);
 	k->fd = -1;
 	k->deadline = clock_now_us();
+	k->reap_us = REAP_US;
 	kvp_tick(k);
 }
 
@@ -160,7 +162,8 @@ void kvp_tick(struct kvp *k)
 		k->killed = true;
 		kill(k->writer, SIGKILL);
 	} else if (k->writer > 0 && !waitpid(k->writer, NULL, WNOHANG)) {
-		k->deadline = now + REAP_US;
+		k->deadline = now + k->reap_us;
+		k->reap_us = k->reap_us * 2 < REAP_MAX_US ? k->reap_us * 2 : REAP_MAX_US;
 	} else {
 		k->writer = 0;
 	}

@@ -18,6 +18,7 @@ struct kvp {
 	pid_t writer;		/* 0: none */
 	bool killed;		/* it does not answer */
 	int64_t deadline;
+	int64_t reap_us;	/* until the next check whether it has exited */
 	unsigned int seen;	/* number of the change that was sent last */
 	bool written;		/* ->sent is in the pool */
 	struct kvpverdict sent;

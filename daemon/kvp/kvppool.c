@@ -358,6 +358,8 @@ const char *kvppool_problem(int err)
 		return "it is too large";
 	case -ELOOP:
 		return "it is a symbolic link";
+	case -EPIPE:
+		return "the process that writes there has died";
 	case -EPERM:
 		return "it is not a file that only root can write to";
 	case -EPROTO:
