@@ -73,8 +73,8 @@ static const struct field record_fields[] = {
 };
 
 static const struct field fs_fields[] = {
-	FS(action, RECORD_UNTOUCHED), FS(unsafe, 1), FS(sync_us, INT64_MAX), FS(freeze_us, INT64_MAX),
-	FS(thaw_us, INT64_MAX), { 0 }
+	FS(action, RECORD_UNTOUCHED), FS(unsafe, 1), FS(sync_us, INT64_MAX),
+	FS(freeze_us, INT64_MAX), FS(thaw_us, INT64_MAX), { 0 }
 };
 
 static const struct field culprit_fields[] = {

@@ -209,7 +209,7 @@ static void a_freeze_interrupts_and_it_is_written_afterwards(void **state)
 	kvp_cancel(&k);
 	kvp_cancel(&k);
 	assert_int_equal(k.fd, -1);
-	/* It hangs, and so does not see the end of its socket: the daemon sleeps longer and longer. */
+	/* It hangs, and does not see the end of its socket: the daemon sleeps longer. */
 	for (int i = 0; i < 20; i++) {
 		later = kvp_deadline(&k) - clock_now_us() + later;
 		kvp_tick(&k);
