@@ -62,6 +62,7 @@ static void add_backup(struct history *h, unsigned long id, bool ok)
 	fs->sync_us = 7;
 	fs = record_add_fs(&r, "/mnt", "nfs4", "server:/x", "network file system");
 	fs->action = RECORD_SKIPPED;
+	fs->unsafe = true;
 	history_add(h, &r);
 	h->last_id = id;
 }
@@ -108,6 +109,7 @@ static void saved_history_is_loaded(void **state)
 	assert_null(r->fs[0].reason);
 	assert_int_equal(r->fs[0].sync_us, 7);
 	assert_int_equal(r->fs[1].action, RECORD_SKIPPED);
+	assert_true(r->fs[1].unsafe && !r->fs[0].unsafe);
 	assert_string_equal(r->fs[1].reason, "network file system");
 	history_free(&h);
 	history_free(&got);
