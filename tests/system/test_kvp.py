@@ -5,6 +5,7 @@ unmodified hv_kvp_daemon answers from the pool that our daemon writes to."""
 from __future__ import annotations
 
 import signal
+import struct
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -238,3 +239,35 @@ def test_a_pool_whose_file_system_hangs(told: Told) -> None:
     told.stack.wait_serving()
     told.stack.back_up()
     told.wait_for(LastBackup="ok")
+
+
+def problems(told: Told, sent: bytes, answer: bytes) -> list[str]:
+    descriptor = bytes.fromhex("0600020000000000" "0900000000000000")
+    reply = told.guest.host.command("check", sent=sent.hex(), answer=(descriptor + answer).hex())
+    return reply["problems"]
+
+
+def test_the_emulated_host_judges_answers(told: Told) -> None:
+    """It must find what is wrong with an item; here no guest makes the mistake."""
+    head = "01000000280a0000" "0300000002000400" "0000140a{status}01{flags}0000"
+    request = "03010000" "07000000"
+    key, value = (text.encode("utf-16-le") for text in ("HvVssX", "ok"))
+    item = struct.pack("<III", 1, len(key) + 2, len(value) + 2) + key.ljust(512, b"\0") \
+        + value.ljust(2048, b"\0")
+    sent = bytes.fromhex(head.format(status="00000000", flags="03") + request) + bytes(len(item))
+    start = bytes.fromhex(head.format(status="00000000", flags="05") + request)
+    good = start + item
+    assert problems(told, sent, good) == []
+    for at in range(len(start) - 8, len(start) + 12):
+        bad = bytearray(good)
+        bad[at] ^= 0x83
+        assert problems(told, sent, bytes(bad)), at
+    for at in (len(start) + 12 + len(key), len(start) + 12 + 511, len(start) + 524 + len(value) + 1,
+               len(good) - 1):
+        bad = bytearray(good)
+        bad[at] = 1
+        assert problems(told, sent, bytes(bad)), at
+    # "No more items": what was sent is returned, and nothing else.
+    start = bytes.fromhex(head.format(status="03010780", flags="05") + request)
+    assert problems(told, sent, start + bytes(len(item))) == []
+    assert problems(told, sent, start + item)
