@@ -111,7 +111,7 @@ def test_the_host_reads_the_result(system):
         guest.apt("install", f"hyperv-daemons={system.theirs()}")
     guest.sh(f"systemctl start {KVP}")
     system.backs_up(OURS, "hv_vss")
-    put_hook(guest, "fails", "#!/bin/sh\nexit 1\n")
+    put_hook(guest, "fails", '#!/bin/sh\n[ "$1" = thaw ]\n')
     assert guest.host.ask("freeze", timeout=120)["status"] == host.FAIL
     system.told(lambda items: (items["LastBackup"], items["Reason"]) == ("failed", "the hooks have failed"))
     guest.sh(f"rm {HOOKS}/fails")
