@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import build, cache, coverage, images, kernels, kmsg, vmlinux
+from . import build, cache, coverage, images, kernels, kmsg
 from .agent import Agent, Command
 from .host import Host
 
@@ -200,7 +200,7 @@ class Guest:
             # The registers at the reset: the only trace of a guest that printed nothing.
             "-d", "cpu_reset", *_debugger(),
             "-smp", str(self.smp), "-m", str(self._memory),
-            "-kernel", str(vmlinux.unpacked(self.kernel.image)), "-initrd", str(images.initramfs(self.kernel)),
+            "-kernel", str(self.kernel.bootable), "-initrd", str(images.initramfs(self.kernel)),
             "-append", append,
             "-serial", f"file:{self.path}/console",
             "-qmp", f"unix:{self.path}/qmp,server=on,wait=off",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
 
-from . import anykernel, cache
+from . import anykernel, cache, vmlinux
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
 # Other kernels of Debian, on the user land of their base suite; by default no test boots them.
@@ -107,6 +107,12 @@ class Kernel:
             if path.exists():
                 return path
         raise cache.HarnessError(f"no kernel image {self.release} in {self.root}")
+
+    @property
+    def bootable(self) -> Path:
+        """What QEMU boots. Sanitizers check code that runs at the entry for PVH before they can (the
+        kernel is reset again and again), so their kernels have to unpack themselves."""
+        return self.image if self.suite in DEBUG else vmlinux.unpacked(self.image)
 
     def closure(self, names: tuple[str, ...]) -> list[str]:
         """Paths of the modules and their dependencies, dependencies first. Built-in and missing ones
