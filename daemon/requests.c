@@ -224,8 +224,10 @@ static void begin_hooks(struct requests *r)
 void requests_hooks_event(void *ctx, bool ok)
 {
 	struct requests *r = ctx;
+	int64_t took = freezer_now_us(r->freezer) - r->hooks_begun;
 
-	r->limits->freeze_us -= freezer_now_us(r->freezer) - r->hooks_begun;
+	recorder_set_hooks(r->recorder, took);
+	r->limits->freeze_us -= took;
 	if (ok && r->limits->freeze_us > 0) {
 		begin_freeze(r);
 		return;

@@ -67,7 +67,8 @@ static const struct field record_fields[] = {
 	RECORD(id, LONG_MAX), RECORD(time, INT64_MAX), RECORD(op, 255), RECORD(flags, UINT_MAX),
 	RECORD(disks, INT_MAX), RECORD(freeze, ANSWER_LATE), RECORD(thaw, ANSWER_LATE),
 	RECORD(ok, 1), RECORD(reason, TEXT), RECORD(evidence, TEXT),
-	RECORD(watched, INT_MAX), RECORD(written, INT_MAX), RECORD(plan_us, INT64_MAX),
+	RECORD(watched, INT_MAX), RECORD(written, INT_MAX), RECORD(hooks_us, INT64_MAX),
+	RECORD(plan_us, INT64_MAX),
 	RECORD(sync_us, INT64_MAX), RECORD(freeze_us, INT64_MAX), RECORD(held_us, INT64_MAX),
 	RECORD(thaw_us, INT64_MAX), RECORD(more, INT_MAX), { 0 }
 };

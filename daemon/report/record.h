@@ -53,6 +53,7 @@ struct record {
 	char evidence[EVIDENCE_SIZE];	/* were the disks written to meanwhile? or "" */
 	unsigned int watched;	/* disks whose counters tell */
 	unsigned int written;	/* those with data written to them */
+	int64_t hooks_us;
 	int64_t plan_us;
 	int64_t sync_us;
 	int64_t freeze_us;

@@ -146,6 +146,17 @@ void recorder_set_culprits(struct recorder *l, const struct culprits *found)
 }
 
 /**
+ * recorder_set_hooks() - record how long the hooks took
+ * @l: the recorder
+ * @us: from the request until all were called with "freeze", or one has failed
+ */
+void recorder_set_hooks(struct recorder *l, int64_t us)
+{
+	if (l->open)
+		l->current.hooks_us = us;
+}
+
+/**
  * recorder_set_reason() - record why the backup has failed, unless a reason is recorded already
  * @l: the recorder
  * @why: the reason

@@ -24,6 +24,7 @@ void recorder_set_limits(struct recorder *l, int64_t asked_us, int64_t hold_us);
 void recorder_begin(struct recorder *l, const struct hv_vss_request *request);
 void recorder_fill(struct recorder *l, const struct freezer *f);
 void recorder_set_culprits(struct recorder *l, const struct culprits *found);
+void recorder_set_hooks(struct recorder *l, int64_t us);
 void recorder_set_reason(struct recorder *l, const char *why);
 void recorder_set_answer(struct recorder *l, unsigned int op, enum record_answer answer);
 void recorder_end(struct recorder *l);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/sysops.h"
@@ -83,15 +84,22 @@ void status_free(struct status *s)
  * @run_dir: directory of the daemon's files
  * @sysfs: where sysfs is mounted
  * @json: print JSON
+ *
+ * On a terminal a table follows the text; in a pipe the text stays as scripts know it.
  * Return: enum status_code.
  */
 int status_print(const char *run_dir, const char *sysfs, bool json)
 {
 	struct status s;
+	struct term t;
 	int code;
 
 	status_load(&s, run_dir, sysfs);
 	(json ? status_json : status_text)(stdout, &s);
+	if (!json && isatty(STDOUT_FILENO)) {
+		term_detect(&t, STDOUT_FILENO);
+		status_table(stdout, &s.history, &t);
+	}
 	code = status_code(&s);
 	status_free(&s);
 	return fflush(stdout) || ferror(stdout) ? STATUS_UNKNOWN : code;

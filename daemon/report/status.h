@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/term.h"
 #include "driver/owner.h"
 #include "history.h"
 #include "livestate.h"
@@ -50,6 +51,7 @@ int status_print(const char *run_dir, const char *sysfs, bool json);
 enum status_code status_code(const struct status *s);
 const char *status_problem(const struct status *s);
 void status_text(FILE *f, const struct status *s);
+void status_table(FILE *f, const struct history *h, const struct term *t);
 void status_json(FILE *f, const struct status *s);
 void status_time(char *text, size_t size, int64_t us);
 

@@ -253,6 +253,7 @@ static void json_record(struct json *j, const struct record *r)
 	json_int(j, "disks", r->disks);
 	json_string(j, "freeze_answer", record_answer_name(r->freeze));
 	json_string(j, "thaw_answer", record_answer_name(r->thaw));
+	json_ms(j, "hooks_ms", r->hooks_us);
 	json_ms(j, "plan_ms", r->plan_us);
 	json_ms(j, "sync_ms", r->sync_us);
 	json_ms(j, "freeze_ms", r->freeze_us);
