@@ -234,6 +234,15 @@ static int guard_daemon(const struct options *o)
 	return err ? err : guardian_run(o->guarded, &o->plan);
 }
 
+static int list(const struct options *o)
+{
+	const struct list_format how = {
+		.json = o->json, .tree = o->tree, .ignore_kernel_faults = o->ignore_kernel_faults,
+	};
+
+	return list_all(&o->plan, &o->hooks, &how);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -255,7 +264,7 @@ int main(int argc, char **argv)
 		raise_file_limit();
 		avoid_reclaim();
 		if (o.action == ACTION_LIST)
-			err = list_all(&o.plan, &o.hooks, o.json, o.ignore_kernel_faults);
+			err = list(&o);
 		else if (o.action == ACTION_THAW_LEFTOVERS)
 			err = thaw_leftovers(&o);
 		else if (o.action == ACTION_GUARDIAN)

@@ -45,6 +45,7 @@ enum {
 	OPT_SYNC_TIMEOUT,
 	OPT_THAW_LEFTOVERS,
 	OPT_THIS_NAMESPACE,
+	OPT_TREE,
 	OPT_UNREAD_NAMESPACES,
 };
 
@@ -82,6 +83,7 @@ static const struct option long_options[] = {
 	{ "sync-timeout", required_argument, NULL, OPT_SYNC_TIMEOUT },
 	{ "thaw-leftovers", no_argument, NULL, OPT_THAW_LEFTOVERS },
 	{ "this-namespace", no_argument, NULL, OPT_THIS_NAMESPACE },
+	{ "tree", no_argument, NULL, OPT_TREE },
 	{ "unread-namespaces", required_argument, NULL, OPT_UNREAD_NAMESPACES },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "version", no_argument, NULL, 'V' },
@@ -103,6 +105,8 @@ static const char help[] =
 "                         with --check: ages of the last good backup for warning and\n"
 "                         critical: 90m, 26h, 3d\n"
 "      --json             with --list or --status: as JSON\n"
+"      --tree             with --list: as a tree of disks, layers and file systems, also\n"
+"                         if the output is not a terminal\n"
 "      --thaw-leftovers   thaw what a killed daemon has left frozen, and exit\n"
 "      --remove-kvp       remove what this daemon has written to the KVP pool, and exit\n"
 "\n"
@@ -398,6 +402,9 @@ static int apply(struct options *o, int opt)
 	case OPT_THIS_NAMESPACE:
 		o->plan.own_namespace_only = true;
 		return 0;
+	case OPT_TREE:
+		o->tree = true;
+		return 0;
 	case OPT_UNREAD_NAMESPACES:
 		return parse_policy("unread-namespaces", optarg, &o->plan.skip_unread);
 	case OPT_THAW_LEFTOVERS:
@@ -422,6 +429,8 @@ static int check_combination(const struct options *o, const char *argument)
 		fprintf(stderr, "hv-vss-daemon: %s: not an option\n", argument);
 	else if (o->json && o->action != ACTION_LIST && o->action != ACTION_STATUS)
 		fputs("hv-vss-daemon: --json needs --list or --status\n", stderr);
+	else if (o->tree && (o->action != ACTION_LIST || o->json))
+		fputs("hv-vss-daemon: --tree needs --list, without --json\n", stderr);
 	else if (o->limits.max_us && o->action != ACTION_CHECK)
 		fputs("hv-vss-daemon: --max-age needs --check\n", stderr);
 	else

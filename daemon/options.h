@@ -25,10 +25,11 @@ struct options {
 	const char *run_dir;
 	pid_t guarded;
 	bool verbose;
-	bool json;
 	bool exit_if_absent;
 	bool no_kvp;			/* write nothing to the KVP pool */
 	bool ignore_kernel_faults;	/* don't report known faults of the running kernel */
+	bool json;
+	bool tree;
 	struct build_config plan;
 	struct freezer_config freezer;
 	struct hooks_config hooks;

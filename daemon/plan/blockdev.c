@@ -233,49 +233,63 @@ static int has_device(const char *devices, const char *number)
 }
 
 /**
+ * blockdev_find_btrfs() - find the directory in sysfs that lists all devices of a btrfs
+ * @sysfs: where sysfs is mounted
+ * @dev: one of its devices
+ * @devices: set to the path of the directory
+ * @size: of @devices, in bytes
+ *
+ * The directory is named by the file system's UUID (kernel 3.14): that with @dev is searched for.
+ * Return: 1; 0 if there is none; or a negative errno.
+ */
+int blockdev_find_btrfs(const char *sysfs, dev_t dev, char *devices, size_t size)
+{
+	char top[PATH_MAX], number[32];
+	struct dirent *d;
+	int found = 0;
+	DIR *list;
+
+	snprintf(number, sizeof(number), "%u:%u", major(dev), minor(dev));
+	if ((size_t)snprintf(top, sizeof(top), "%s/fs/btrfs", sysfs) >= sizeof(top))
+		return -ENAMETOOLONG;
+	list = opendir(top);
+	if (!list)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	while (!found && (d = readdir(list))) {
+		if (d->d_name[0] == '.' ||
+		    (size_t)snprintf(devices, size, "%s/%s/devices", top, d->d_name) >= size)
+			continue;
+		found = has_device(devices, number);
+	}
+	closedir(list);
+	return found;
+}
+
+/**
  * blockdev_walk_btrfs() - find the files and disks below all devices of a btrfs
  * @sysfs: where sysfs is mounted
  * @source: path of one of its devices, from the mount table
  * @walk: as for blockdev_walk()
  *
- * A btrfs has an anonymous device number. Sysfs lists its devices in a directory named by the file
- * system's UUID (kernel 3.14): the one with @source in it is searched for.
+ * A btrfs has an anonymous device number.
  * Return: as for blockdev_walk().
  */
 int blockdev_walk_btrfs(const char *sysfs, const char *source, const struct blockdev_walk *walk)
 {
-	char top[PATH_MAX], number[32];
 	struct todo todo = { 0 };
-	struct dirent *d;
+	char devices[PATH_MAX];
 	struct stat st;
-	int err = 0, found = 0;
-	DIR *list;
+	int err;
 
 	if (strncmp(source, "/dev/", 5) != 0 || stat(source, &st) || !S_ISBLK(st.st_mode))
 		return 0;
-	snprintf(number, sizeof(number), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
-	if ((size_t)snprintf(top, sizeof(top), "%s/fs/btrfs", sysfs) >= sizeof(top))
-		return -ENAMETOOLONG;
-	list = opendir(top);
-	if (!list && errno != ENOENT && errno != ENOTDIR)
-		err = -errno;
-	while (list && !err && !found && (d = readdir(list))) {
-		char devices[PATH_MAX];
-
-		if (d->d_name[0] == '.' ||
-		    (size_t)snprintf(devices, sizeof(devices), "%s/%s/devices", top,
-				     d->d_name) >= sizeof(devices))
-			continue;
-		found = has_device(devices, number);
-		if (found < 0)
-			err = found;
-		else if (found)
-			err = add_entries(&todo, devices, ".");
-	}
-	if (list)
-		closedir(list);
+	err = blockdev_find_btrfs(sysfs, st.st_rdev, devices, sizeof(devices));
+	if (!err)
+		return blockdev_walk(sysfs, st.st_rdev, walk);
+	if (err > 0)
+		err = add_entries(&todo, devices, ".");
 	if (err >= 0)
-		err = found ? visit_all(&todo, walk) : blockdev_walk(sysfs, st.st_rdev, walk);
+		err = visit_all(&todo, walk);
 	free_todo(&todo);
 	return err;
 }

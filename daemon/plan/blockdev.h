@@ -14,6 +14,7 @@ struct blockdev_walk {
 
 int blockdev_walk(const char *sysfs, dev_t dev, const struct blockdev_walk *walk);
 int blockdev_walk_btrfs(const char *sysfs, const char *source, const struct blockdev_walk *walk);
+int blockdev_find_btrfs(const char *sysfs, dev_t dev, char *devices, size_t size);
 int blockdev_read_number(const char *dir, dev_t *dev);
 
 #endif

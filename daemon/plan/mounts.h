@@ -118,6 +118,7 @@ const char *policy_unmatched(const struct mounts *m, const struct mounts_policy 
 /* order.c */
 int order_walk_devices(const struct mounts_fs *fs, const char *sysfs,
 		       const struct blockdev_walk *walk);
+bool order_find_holder(const struct mounts *m, const char *file, size_t *holder);
 int order_find_backing(struct mounts *m, const char *sysfs);
 int order_sort(struct mounts *m);
 

@@ -35,11 +35,16 @@ static bool is_inside(const char *dir, const char *file, size_t *len)
 	return !strncmp(dir, file, *len) && file[*len] == '/';
 }
 
-/*
- * Finds the file system with a file, by the path only (the file may be on a dead server). Of mounts
- * on the same mount point the last one covers the others.
+/**
+ * order_find_holder() - find the file system with a file
+ * @m: the mount tables
+ * @file: its path: nothing else is used, because the file may be on a dead server
+ * @holder: set to the index in @m->fs
+ *
+ * Of mounts on the same mount point the last one covers the others.
+ * Return: false if there is none.
  */
-static bool find_holder(const struct mounts *m, const char *file, size_t *holder)
+bool order_find_holder(const struct mounts *m, const char *file, size_t *holder)
 {
 	size_t longest = 0, len;
 	int id = -1;
@@ -65,7 +70,7 @@ static int add_backing(void *arg, const char *file)
 	size_t holder = 0, *list;
 
 	b->other = true;
-	if (file[0] != '/' || !find_holder(b->m, file, &holder) || holder == b->fs)
+	if (file[0] != '/' || !order_find_holder(b->m, file, &holder) || holder == b->fs)
 		return 0;
 	for (size_t i = 0; i < fs->backings; i++)
 		if (fs->backing[i] == holder)

@@ -14,6 +14,7 @@
 #include "faultlist.h"
 #include "json.h"
 #include "list.h"
+#include "listtree.h"
 #include "plan/listeners.h"
 #include "status.h"
 
@@ -255,14 +256,23 @@ static void print_json(const struct listing *l)
 	json_end(&j);
 }
 
-static void print_text(const struct listing *l)
+/* Lines of the plan, as scripts read them; @reader: a tree for it. */
+static int print_text(const struct listing *l, const char *sysfs, const struct term *reader)
 {
-	print_plan(&l->m, NULL);
+	int err = 0;
+
+	if (reader)
+		err = listtree_print(stdout, &l->m, sysfs, reader);
+	else
+		print_plan(&l->m, NULL);
+	if (err)
+		log_msg(LOG_ERR, "cannot make the tree: %s", strerror(-err));
 	print_unread(NULL, &l->view);
 	print_patterns(NULL, &l->m, l->policy);
 	faultlist_print(NULL, &l->faults);
 	print_hooks(&l->hooks, NULL);
 	print_unseen(l->unseen);
+	return err;
 }
 
 static int read_hooks(const struct hooks_config *config, struct hooklist *list)
@@ -307,27 +317,32 @@ static int check_would_fail(const struct listing *l, const struct hooks_config *
  * list_all() - print what a backup would freeze, and which hooks it would call
  * @plan: options of the plan
  * @hooks: options of the hooks
- * @json: print JSON
- * @ignore_kernel_faults: don't print known faults of the running kernel
+ * @how: what to print
  * Return: 0 or a negative errno, logged; also if the hooks can't be read: the plan is printed then.
  */
-int list_all(const struct build_config *plan, const struct hooks_config *hooks, bool json,
-	     bool ignore_kernel_faults)
+int list_all(const struct build_config *plan, const struct hooks_config *hooks,
+	     const struct list_format *how)
 {
 	struct listing l = { .policy = &plan->policy };
-	int err = make_plan(&l.m, &l.view, plan);
+	int err = make_plan(&l.m, &l.view, plan), failed = 0;
+	struct term reader;
 
 	if (err)
 		goto out;
-	if (!ignore_kernel_faults)
+	if (!how->ignore_kernel_faults)
 		faultlist_find(&l.faults, &l.m, plan->sysfs);
 	l.hooks_err = read_hooks(hooks, &l.hooks);
 	l.unseen = plan->own_namespace_only ? 0 : count_unseen();
-	if (json)
+	if (how->json) {
 		print_json(&l);
-	else
-		print_text(&l);
+	} else if (how->tree || isatty(STDOUT_FILENO)) {
+		term_detect(&reader, STDOUT_FILENO);
+		failed = print_text(&l, plan->sysfs, &reader);
+	} else {
+		print_text(&l, plan->sysfs, NULL);
+	}
 	err = check_would_fail(&l, hooks);
+	err = err ? err : failed;
 	hooklist_free(&l.hooks);
 	if (fflush(stdout) || ferror(stdout)) {
 		err = -EIO;

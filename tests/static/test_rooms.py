@@ -11,7 +11,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 ARROWS = {
     "": {"kvp", "report", "unguarded", "freeze", "targets", "blockers", "hooks", "plan", "driver", "base"},
     "kvp": {"report", "base"},
-    "report": {"freeze", "targets", "hooks", "plan", "driver", "base"},
+    "report": {"freeze", "targets", "hooks", "evidence", "plan", "driver", "base"},
     "unguarded": {"targets", "plan", "base"},
     "freeze": {"targets", "blockers", "base"},
     "blockers": {"targets", "base"},

@@ -3,12 +3,18 @@
 processes that a user can't see, and places where the daemon does not serve."""
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import re
 import shutil
+import struct
 import subprocess
 import tempfile
+import termios
 from collections.abc import Iterator
 
 import pytest
@@ -35,7 +41,7 @@ def run(*command: str | pathlib.Path, out: str | None = None) -> subprocess.Comp
 
 
 @pytest.mark.parametrize("words, code", [
-    (["--list"], 1), (["--list", "--json"], 1), (["--status"], 4), (["--status", "--json"], 4),
+    (["--list"], 1), (["--list", "--json"], 1), (["--list", "--tree"], 1), (["--status"], 4), (["--status", "--json"], 4),
     (["--check"], 3), (["--help"], 1), (["--version"], 1)])
 def test_output_that_cannot_be_written_is_an_error(daemon, words, code):
     assert run(daemon, *words, out="/dev/full").returncode == code
@@ -69,6 +75,78 @@ def test_faults_of_an_old_kernel_are_listed(daemon):
     assert "kernel all: its version may have a fault: direct writes" in text
     assert json.loads(run(*old, "--json", "--kernel-faults=ignore").stdout)["kernel_faults"] == []
     assert "\nkernel " not in run(*old, "--kernel-faults=ignore").stdout
+
+
+def on_terminal(width: int, *command: str | pathlib.Path, **env: str) -> list[str]:
+    """The lines that a command prints on a terminal of so many columns."""
+    pid, terminal = pty.fork()
+    if not pid:
+        os.environ.update({"TERM": "xterm", "LC_ALL": "C.UTF-8"} | env)
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        os.execv(command[0], command)
+    said = b""
+    with contextlib.suppress(OSError):      # EIO: it has ended
+        while chunk := os.read(terminal, 65536):
+            said += chunk
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    return said.decode().replace("\r\n", "\n").splitlines()
+
+
+STYLE = re.compile("\033\\[[0-9;]*m")
+HISTORY = """hv-vss-status 1
+daemon\tpid=7\tlast_id=2
+backup\tid=1\ttime=1700000000000000\top=1\tfreeze=1\tthaw=1\tok=1\tplan_us=3000\tsync_us=900000
+fs\tpath=/\ttype=ext4\tsource=/dev/sda1\treason=\taction=0
+backup\tid=2\ttime=1700086400000000\top=1\tfreeze=2\tthaw=0\tok=0\treason=no room\thooks_us=5000
+end
+"""
+
+
+def test_status_has_a_table_on_a_terminal_only(daemon, tmp_path):
+    (tmp_path / "status").write_text(HISTORY, encoding="utf-8")
+    status = (daemon, "--status", f"--run-dir={tmp_path}")
+    text = run(*status).stdout
+    assert "\033" not in text and "full bar" not in text and text.isascii()
+    for width in (60, 80, 120):
+        lines = on_terminal(width, *status)
+        shown = [STYLE.sub("", line) for line in lines]
+        assert shown[:len(text.splitlines())] == text.splitlines()
+        table = shown[len(text.splitlines()) + 1:]
+        assert table[0].startswith("the last backups")
+        assert max(map(len, table)) <= width
+        assert [line.split()[2] for line in table if line[0].isdigit()] == [
+            "FAIL" if width == 60 else "FAILED", "ok"]
+        assert "  no room" in table and "█" in "".join(table) and lines != shown
+    plain = on_terminal(80, *status, NO_COLOR="1")
+    assert plain == on_terminal(80, *status, TERM="dumb") and "\033" not in "".join(plain)
+    assert "█" in "".join(plain)
+    in_ascii = on_terminal(80, *status, TERM="dumb", LC_ALL="C")
+    assert "#####" in "".join(in_ascii) and "".join(in_ascii).isascii()
+    narrow = on_terminal(80, *status, COLUMNS="60", TERM="dumb")
+    assert narrow == on_terminal(60, *status, TERM="dumb")
+    assert on_terminal(80, daemon, "--status", f"--run-dir={tmp_path}/no") == run(
+        daemon, "--status", f"--run-dir={tmp_path}/no").stdout.splitlines()
+
+
+def test_list_is_a_tree_on_a_terminal(daemon):
+    """And with --tree; the lines in a pipe stay as scripts read them."""
+    listed = (daemon, "--list", "--hooks=none", "--this-namespace", "--kernel-faults=ignore")
+    shown = on_terminal(90, *listed)
+    assert [STYLE.sub("", line) for line in shown] == on_terminal(90, *listed, NO_COLOR="1")
+    tree = on_terminal(90, *listed, TERM="dumb")
+    assert tree[0].startswith("disk, file system") and tree[0].endswith("a backup will")
+    assert max(map(len, tree)) <= 90
+    lines = run(*listed).stdout.splitlines()
+    assert not [line for line in lines if "a backup will" in line]
+    piped = run("env", "COLUMNS=90", "LC_ALL=C.UTF-8", *listed, "--tree").stdout.splitlines()
+    assert piped == tree
+    assert run("env", "LC_ALL=C", *listed, "--tree").stdout.isascii()
+    frozen = [fs for fs in json.loads(run(*listed, "--json").stdout)["file_systems"]
+              if fs["action"] == "freeze"]
+    for fs in frozen:
+        assert [line for line in tree if re.search(
+            rf"(^|─){re.escape(fs['path'])} .* freeze it, as number {fs['order']}\b", line)], fs
 
 
 @pytest.mark.parametrize("kind, what", [("--pid", "PID"), ("--user", "user")])

@@ -32,7 +32,7 @@ exec "$@"
 """
 
 COMMANDS = [
-    ["--list", "--json"],
+    ["--list", "--json"], ["--list", "--tree"],
     ["--list", "--include=/**", "--exclude=type:vfat", "--exclude=/mnt", "--hooks=/hooks"],
     ["--status"], ["--status", "--json"], ["--check", "--max-age=26h"]]
 
@@ -56,6 +56,14 @@ def make_sysfs(top: pathlib.Path) -> None:
     write(top / "bus/vmbus/drivers/hv_utils/bind", "")
     (device / "driver").symlink_to("../../drivers/hv_utils")
     write(top / "module/hv_utils/version", "1\n")
+    disk = top / "devices/sda"
+    (top / "dev/block").mkdir(parents=True)
+    for number, device in ((0, disk), (1, disk / "sda1"), (2, disk / "sda2")):
+        write(device / "dev", f"8:{number}\n")
+        write(device / "size", "2048\n")
+        (top / f"dev/block/8:{number}").symlink_to(f"../../{device.relative_to(top)}")
+        if number:
+            write(device / "partition", f"{number}\n")
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words))

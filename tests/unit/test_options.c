@@ -115,6 +115,8 @@ static void actions(void **state)
 	assert_int_equal(o.action, ACTION_LIST);
 	assert_int_equal(parse("--list --json"), -1);
 	assert_true(o.json);
+	assert_int_equal(parse("--tree --list"), -1);
+	assert_true(o.tree && !o.json);
 	assert_int_equal(parse("--json --status"), -1);
 	assert_int_equal(o.action, ACTION_STATUS);
 	assert_int_equal(parse("--thaw-leftovers"), -1);
@@ -171,7 +173,8 @@ static void wrong_options_are_refused(void **state)
 		"--foreign=maybe", "--foreign", "--sync-timeout=0", "--sync-timeout=1e3",
 		"--guardian=99999999999", "--guardian=3x", "--freeze-luns=1", "--busy", "--busy=no",
 		"--fifreeze-timeout=0", "--kernel-faults", "--kernel-faults=no",
-		"--kvp", "--kvp=", "--kvp=maybe", "--remove-kvp --list", NULL
+		"--kvp", "--kvp=", "--kvp=maybe", "--remove-kvp --list",
+		"--tree", "--tree --status", "--list --json --tree", NULL
 	};
 
 	(void)state;

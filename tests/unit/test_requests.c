@@ -23,6 +23,7 @@
 /* One fake machine; a test has one at a time. */
 static struct {
 	char story[400];		/* calls since the last story_is() */
+	int64_t hooks_us;		/* as the recorder was told */
 	char account[400];		/* calls of the recorder since the last account_is() */
 	int64_t now;
 	uint32_t cookie;		/* of the host's latest request */
@@ -284,6 +285,12 @@ void recorder_set_culprits(struct recorder *l, const struct culprits *found)
 	assert_ptr_equal(found, &m.culprits);
 }
 
+void recorder_set_hooks(struct recorder *l, int64_t us)
+{
+	(void)l;
+	m.hooks_us = us;
+}
+
 void recorder_set_reason(struct recorder *l, const char *why)
 {
 	char text[300];
@@ -480,6 +487,7 @@ static void time_of_hooks_is_taken_off_the_freezers(void **state)
 	m.now += 7 * SECOND;
 	hooks_called(true);
 	assert_true(m.limits.freeze_us == m.asked_limits.freeze_us - 7 * SECOND);
+	assert_true(m.hooks_us == 7 * SECOND);
 }
 
 static void failed_freeze_fails_the_backup(void **state)

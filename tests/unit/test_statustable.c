@@ -23,7 +23,8 @@
 
 #define MS		1000LL
 #define BEGIN		1700000000LL
-#define HOSTILE		"/srv/\033[2J\xe2\x80\xae\xc2\x9b\xff \xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e/a\\b: " \
+#define HOSTILE		"/srv/\033[2J\xe2\x80\xae\xc2\x9b\xff " \
+			"\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e/a\\b: " \
 			"Input/output error, and so many more words that no terminal of a usual " \
 			"width has room for all of them in one line"
 
@@ -177,7 +178,7 @@ static void names_of_all_kinds(void **state)
 	text_becomes(false, 100, "t\xc3\xbcr", "t\\303\\274r");
 	text_becomes(true, 100, "a\nb\t\033[1m\x7f\\", "a\\012b\\011\\033[1m\\177\\134");
 	/* A control character of two bytes, a change of direction, no UTF-8 at all. */
-	text_becomes(true, 100, "\xc2\x9b" "2J", "\\302\\2332J");
+	text_becomes(true, 100, "\xc2\x9b[2J", "\\302\\233[2J");
 	text_becomes(true, 100, "\xe2\x80\xaetxt", "\\342\\200\\256txt");
 	text_becomes(true, 100, "caf\xe9\xe6\x97", "caf\\351\\346\\227");
 	/* Nothing is cut in the middle; a character of two columns may leave one empty. */
