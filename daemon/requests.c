@@ -211,6 +211,7 @@ static void begin_hooks(struct requests *r)
 		return;
 	}
 	set_status(r, "calling hooks");
+	r->callbacks->prepare_hooks(r->ctx, &r->request);
 	/* At least half of the time is for the freeze itself. */
 	hooks_begin(r->hooks, type, limits->freeze_us / 2,
 		    limits->freeze_us + limits->hold_us + limits->thaw_us);

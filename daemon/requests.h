@@ -15,6 +15,8 @@ struct requests_callbacks {
 	void (*device_lost)(void *ctx, int err);	/* calls requests_give_up() */
 	void (*set_status)(void *ctx, const char *what);	/* for the service manager */
 	void (*prepare_guard)(void *ctx);	/* a freeze follows: start the guardian if needed */
+	/* Hooks are about to be called. */
+	void (*prepare_hooks)(void *ctx, const struct hv_vss_request *request);
 };
 
 struct requests {

@@ -13,6 +13,7 @@
 #include "holdlimit.h"
 #include "kvp/kvp.h"
 #include "report/kernelwarn.h"
+#include "report/planfile.h"
 #include "requests.h"
 #include "serve.h"
 #include "targets/recheck.h"
@@ -40,6 +41,8 @@ struct server {
 	struct kernel kernel;		/* the running one; ->guard: of the driver that serves */
 	struct build_config preflight_plan;	/* a copy: it may run while a freeze begins */
 	struct luns preflight_luns;
+	struct build_config hooks_plan;		/* a copy, for the file that hooks can read */
+	struct luns hooks_luns;
 	struct hooks hooks;
 	struct recorder recorder;
 	struct kvp kvp;
@@ -125,6 +128,31 @@ static void prepare_guard(void *ctx)
 	if (err)
 		log_msg(LOG_WARNING, "no guardian: %s; if this daemon is killed while file systems "
 			"are frozen, they stay so until it is started again", strerror(-err));
+}
+
+/* A search for hooks that hangs may still read the old list: then no hook is called. */
+static void prepare_hooks(void *ctx, const struct hv_vss_request *request)
+{
+	struct server *s = ctx;
+	struct luns *luns = &s->hooks_luns;
+
+	if (s->hooks.searching)
+		return;
+	luns->known = device_names_luns(&s->device);
+	luns->n = request->lun_count;
+	memcpy(luns->lun, request->luns, luns->n * sizeof(luns->lun[0]));
+}
+
+/* Called by the worker that has found hooks. */
+static bool describe_plan(void *ctx)
+{
+	struct server *s = ctx;
+	int err = planfile_write(&s->hooks_plan, &s->options->hooks);
+
+	if (err)
+		log_msg(LOG_WARNING, "hooks: HV_VSS_PLAN is not set: %s/" HOOKS_PLAN
+			" cannot be written: %s", s->options->run_dir, strerror(-err));
+	return !err;
 }
 
 static void device_lost(void *ctx, int err)
@@ -398,7 +426,7 @@ static void connect_requests(struct server *s)
 {
 	static const struct requests_callbacks callbacks = {
 		.device_lost = device_lost, .set_status = set_status,
-		.prepare_guard = prepare_guard,
+		.prepare_guard = prepare_guard, .prepare_hooks = prepare_hooks,
 	};
 
 	s->requests = (struct requests){
@@ -407,6 +435,19 @@ static void connect_requests(struct server *s)
 		.configured = &s->options->freezer, .limits = &s->limits,
 		.callbacks = &callbacks, .ctx = s,
 	};
+}
+
+static void connect_hooks(struct server *s)
+{
+	const struct options *o = s->options;
+
+	s->hooks_plan = o->plan;
+	s->hooks_plan.luns = &s->hooks_luns;
+	s->hooks = (struct hooks){
+		.config = &o->hooks, .pool = s->pool, .report = requests_hooks_event,
+		.ctx = &s->requests, .describe = describe_plan, .describe_ctx = s,
+	};
+	hooks_init(&s->hooks);
 }
 
 static int begin(struct server *s)
@@ -425,11 +466,7 @@ static int begin(struct server *s)
 	check_kernel(s);
 	connect_requests(s);
 	standstill_check("/proc", &o->freezer);
-	s->hooks = (struct hooks){
-		.config = &o->hooks, .pool = s->pool, .report = requests_hooks_event,
-		.ctx = &s->requests,
-	};
-	hooks_init(&s->hooks);
+	connect_hooks(s);
 	hooks_clean_up(&s->hooks);
 	recorder_start(&s->recorder, o->run_dir);
 	kvp_init(&s->kvp, o->no_kvp);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -32,8 +33,43 @@ struct hookrun {
 	size_t called;		/* number of hooks in the list that were called with "freeze" */
 	bool ok;		/* the backup is good */
 	char variable[VARIABLES][VARIABLE_MAX];
+	char plan[sizeof("HV_VSS_PLAN=") + PATH_MAX];
 	char *environment[VARIABLES + 1];
 };
+
+/* The file with the plan of the backup: the daemon writes it, and it is removed after the last hook */
+
+/**
+ * hooks_plan_path() - the path of the file with the plan
+ * @path: set
+ * @size: of @path, in bytes
+ * @run_dir: directory of the daemon's files
+ * Return: 0 or -ENAMETOOLONG.
+ */
+int hooks_plan_path(char *path, size_t size, const char *run_dir)
+{
+	return (size_t)snprintf(path, size, "%s/" HOOKS_PLAN, run_dir) < size ? 0 : -ENAMETOOLONG;
+}
+
+/**
+ * hooks_plan_remove() - remove the file with the plan, if there is one
+ * @run_dir: directory of the daemon's files
+ */
+void hooks_plan_remove(const char *run_dir)
+{
+	char path[PATH_MAX];
+
+	if (!hooks_plan_path(path, sizeof(path), run_dir))
+		unlink(path);
+}
+
+/* After the death of all processes its existence tells that there is one. */
+static bool has_plan(const char *run_dir)
+{
+	char path[PATH_MAX];
+
+	return !hooks_plan_path(path, sizeof(path), run_dir) && !access(path, F_OK);
+}
 
 /* Environment of a hook */
 
@@ -46,6 +82,16 @@ static void __attribute__((format(printf, 3, 4))) add_variable(struct hookrun *r
 	vsnprintf(r->variable[*n], VARIABLE_MAX, fmt, ap);
 	va_end(ap);
 	r->environment[*n] = r->variable[*n];
+	r->environment[++*n] = NULL;
+}
+
+static void add_plan(struct hookrun *r, size_t *n)
+{
+	size_t len = snprintf(r->plan, sizeof(r->plan), "HV_VSS_PLAN=");
+
+	if (hooks_plan_path(r->plan + len, PATH_MAX, r->config->run_dir))
+		return;
+	r->environment[*n] = r->plan;
 	r->environment[++*n] = NULL;
 }
 
@@ -80,6 +126,8 @@ static char **environment(struct hookrun *r, const char *operation, int64_t time
 		add_variable(r, &n, "HV_VSS_MAX_SECONDS=%ld", seconds(r->command.quiesce_us));
 	if (!strcmp(operation, "thaw"))
 		add_variable(r, &n, "HV_VSS_STATUS=%s", r->ok ? "ok" : "failed");
+	if (r->command.described)
+		add_plan(r, &n);
 	return r->environment;
 }
 
@@ -146,6 +194,7 @@ static void thaw_all(struct hookrun *r, char **path, size_t n)
 		thaw_one(r, path[i]);
 		hooknotes_remove(&r->notes, path[i]);
 	}
+	hooks_plan_remove(r->config->run_dir);
 	hooknotes_remove(&r->notes, NULL);
 	if (n)
 		log_msg(LOG_INFO, "hooks: %zu called with \"thaw\" in %ld ms", n,
@@ -165,6 +214,7 @@ static int thaw_leftovers(struct hookrun *r, int wait_ms)
 		return err;
 	}
 	r->called = r->notes.n;
+	r->command.described = has_plan(r->config->run_dir);
 	send_event(r, HOOK_FAILED);
 	if (r->notes.n)
 		log_msg(LOG_WARNING, "hooks: %zu of an interrupted backup still have to be called "

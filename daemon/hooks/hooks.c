@@ -128,6 +128,7 @@ static void search(struct job *job)
 	int found = hooklist_has_any(h->config->where);
 
 	h->found = found == -ENOENT && h->config->optional ? 0 : found;
+	h->described = h->found > 0 && h->describe && h->describe(h->describe_ctx);
 	job_finish(job);
 }
 
@@ -149,11 +150,13 @@ static void search_done(struct hooks *h)
 		err = start_runner(h);
 	if (err) {
 		log_msg(LOG_ERR, "hooks: %s: %s", h->config->where, strerror(-err));
+		hooks_plan_remove(h->config->run_dir);
 		finish_without_hooks(h, h->config->keep_going);
 		return;
 	}
 	h->cleaning = false;
 	h->called = 1;
+	h->command.described = h->described;
 	h->state = HOOKS_FREEZING;
 	h->deadline = clock_now_us() + h->command.budget_us + HOOKS_GRACE_US;
 	send_command(h, HOOK_FREEZE);
@@ -177,6 +180,8 @@ bool hooks_job_done(struct hooks *h, struct job *job)
 	h->searching = false;
 	if (counts && h->state == HOOKS_SEARCHING)
 		search_done(h);
+	else
+		hooks_plan_remove(h->config->run_dir);
 	return true;
 }
 
@@ -258,6 +263,8 @@ void hooks_clean_up(struct hooks *h)
 {
 	if (hooknotes_exist(h->config->run_dir))
 		clean_up(h);
+	else
+		hooks_plan_remove(h->config->run_dir);	/* it was killed before the first hook */
 }
 
 static void handle_event(struct hooks *h, const struct hook_event *event)

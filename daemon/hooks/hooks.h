@@ -18,6 +18,7 @@
 #include "hooknotes.h"
 
 #define HOOKS_DIR	"/etc/hv-vss/hooks.d"
+#define HOOKS_PLAN	"plan.json"	/* in the directory of the daemon's files */
 
 struct hooks_config {
 	const char *where;	/* directory or program; NULL: no hooks */
@@ -38,7 +39,7 @@ enum hook_command_type {
 
 struct hook_command {
 	uint32_t what;
-	uint32_t reserved;
+	uint32_t described;	/* there is a file with the plan of this backup, for the hooks */
 	int64_t budget_us;	/* FREEZE: for all hooks together */
 	int64_t quiesce_us;	/* FREEZE: the longest time until "thaw" */
 	struct hook_backup backup;
@@ -70,11 +71,14 @@ struct hooks {
 	struct pool *pool;
 	void (*report)(void *ctx, bool ok);	/* result of hooks_begin(); may be called in it */
 	void *ctx;
+	bool (*describe)(void *ctx);	/* writes the plan's file; called by a worker; may be NULL */
+	void *describe_ctx;
 
 	enum hooks_state state;
 	struct job job;
 	bool searching;		/* the job has not returned */
 	int found;		/* result of the job */
+	bool described;		/* the same: the plan's file was written */
 	struct hook_command command;
 	pid_t runner;
 	pid_t killed_runner;	/* an earlier one that has not been reaped */
@@ -100,5 +104,7 @@ bool hooks_are_freezing(const struct hooks *h);
 
 int hookrun(const struct hooks_config *config, int fd);
 int hookrun_leftovers(const struct hooks_config *config);
+int hooks_plan_path(char *path, size_t size, const char *run_dir);
+void hooks_plan_remove(const char *run_dir);
 
 #endif

@@ -12,10 +12,12 @@
 #include "base/format.h"
 #include "hooks/hooklist.h"
 #include "faultlist.h"
+#include "fsdisks.h"
 #include "json.h"
 #include "list.h"
 #include "listtree.h"
 #include "plan/listeners.h"
+#include "plan/luns.h"
 #include "status.h"
 
 #define TYPE_WIDTH	9
@@ -44,9 +46,11 @@ static void print_fs(FILE *f, const struct mounts_fs *fs, const char *first)
 	putc('\n', f);
 }
 
-static void json_fs(struct json *j, const struct mounts_fs *fs, unsigned int order)
+static int json_fs(struct json *j, const struct mounts *m, const struct mounts_fs *fs,
+		   unsigned int order, const char *sysfs)
 {
 	char dev[32];
+	int err;
 
 	snprintf(dev, sizeof(dev), "%u:%u", major(fs->dev), minor(fs->dev));
 	json_object(j, NULL);
@@ -57,6 +61,7 @@ static void json_fs(struct json *j, const struct mounts_fs *fs, unsigned int ord
 	json_string(j, "type", fs->type);
 	json_string(j, "source", fs->source);
 	json_string(j, "device", dev);
+	err = fsdisks_json(j, m, fs, sysfs);
 	json_string(j, "reason", fs->reason[0] ? fs->reason : NULL);
 	json_array(j, "mounts");
 	for (size_t i = 0; i < fs->mounts; i++) {
@@ -74,14 +79,16 @@ static void json_fs(struct json *j, const struct mounts_fs *fs, unsigned int ord
 	}
 	json_end(j);
 	json_end(j);
+	return err;
 }
 
-static void print_plan(const struct mounts *m, struct json *j)
+static int print_plan(const struct mounts *m, struct json *j, const char *sysfs)
 {
 	unsigned int count = 0;
+	int err = 0;
 
 	for (int action = MOUNTS_FREEZE; action <= MOUNTS_SKIP; action++)
-		for (size_t i = 0; i < m->n; i++) {
+		for (size_t i = 0; i < m->n && !err; i++) {
 			const struct mounts_fs *fs = &m->fs[m->order[i]];
 			char number[16];
 
@@ -89,11 +96,12 @@ static void print_plan(const struct mounts *m, struct json *j)
 				continue;
 			snprintf(number, sizeof(number), "%u", ++count);
 			if (j)
-				json_fs(j, fs, count);
+				err = json_fs(j, m, fs, count, sysfs);
 			else
 				print_fs(stdout, fs, action == MOUNTS_FREEZE ? number :
 					 action_name[action]);
 		}
+	return err;
 }
 
 static void print_hook(struct json *j, const char *path, const char *why_not)
@@ -228,15 +236,16 @@ struct listing {
 	unsigned int unseen;
 };
 
-static void print_json(const struct listing *l)
+static int print_json(FILE *f, const struct listing *l, const char *sysfs)
 {
 	struct json j;
+	int err;
 
-	json_begin(&j, stdout);
+	json_begin(&j, f);
 	json_object(&j, NULL);
 	json_int(&j, "schema_version", STATUS_SCHEMA);
 	json_array(&j, "file_systems");
-	print_plan(&l->m, &j);
+	err = print_plan(&l->m, &j, sysfs);
 	json_end(&j);
 	json_array(&j, "patterns");
 	print_patterns(&j, &l->m, l->policy);
@@ -254,6 +263,7 @@ static void print_json(const struct listing *l)
 	json_int(&j, "unseen_processes", l->unseen);
 	json_string(&j, "unseen_machine", container_problem());
 	json_end(&j);
+	return err;
 }
 
 /* Lines of the plan, as scripts read them; @reader: a tree for it. */
@@ -264,9 +274,7 @@ static int print_text(const struct listing *l, const char *sysfs, const struct t
 	if (reader)
 		err = listtree_print(stdout, &l->m, sysfs, reader);
 	else
-		print_plan(&l->m, NULL);
-	if (err)
-		log_msg(LOG_ERR, "cannot make the tree: %s", strerror(-err));
+		print_plan(&l->m, NULL, sysfs);
 	print_unread(NULL, &l->view);
 	print_patterns(NULL, &l->m, l->policy);
 	faultlist_print(NULL, &l->faults);
@@ -285,6 +293,7 @@ static int read_hooks(const struct hooks_config *config, struct hooklist *list)
 
 static int make_plan(struct mounts *m, struct mountview *view, const struct build_config *plan)
 {
+	char why[REASON_SIZE] = "";
 	int err;
 
 	m->proc = "/proc";
@@ -295,9 +304,30 @@ static int make_plan(struct mounts *m, struct mountview *view, const struct buil
 		log_msg(LOG_NOTICE, "cannot search for processes that permit access to files");
 	if (!err)
 		err = mounts_plan(m, &plan->policy, plan->sysfs);
-	if (err)
-		log_msg(LOG_ERR, "cannot make a plan: %s", strerror(-err));
+	if (!err && plan->luns)
+		err = luns_select(m, plan->luns, plan->only_luns, plan->sysfs, why);
 	return err;
+}
+
+static int read_listing(struct listing *l, const struct build_config *plan,
+			const struct hooks_config *hooks, bool ignore_kernel_faults)
+{
+	int err = make_plan(&l->m, &l->view, plan);
+
+	if (err)
+		return err;
+	if (!ignore_kernel_faults)
+		faultlist_find(&l->faults, &l->m, plan->sysfs);
+	l->hooks_err = read_hooks(hooks, &l->hooks);
+	l->unseen = plan->own_namespace_only ? 0 : count_unseen();
+	return 0;
+}
+
+static void free_listing(struct listing *l)
+{
+	hooklist_free(&l->hooks);
+	mounts_free(&l->m);
+	mountview_close(&l->view);
 }
 
 /* Logs why a backup would fail, as far as the list shows it. */
@@ -313,6 +343,28 @@ static int check_would_fail(const struct listing *l, const struct hooks_config *
 	return unmatched ? -EINVAL : l->hooks_err;
 }
 
+static int print(const struct listing *l, const struct build_config *plan,
+		 const struct list_format *how)
+{
+	struct term reader;
+	int err;
+
+	if (how->json) {
+		err = print_json(stdout, l, plan->sysfs);
+	} else if (how->tree || isatty(STDOUT_FILENO)) {
+		term_detect(&reader, STDOUT_FILENO);
+		err = print_text(l, plan->sysfs, &reader);
+	} else {
+		err = print_text(l, plan->sysfs, NULL);
+	}
+	if (!err && (fflush(stdout) || ferror(stdout)))
+		err = -EIO;
+	if (err)
+		log_msg(LOG_ERR, err == -EIO ? "the list cannot be written" :
+			"the list is not complete: %s", strerror(-err));
+	return err;
+}
+
 /**
  * list_all() - print what a backup would freeze, and which hooks it would call
  * @plan: options of the plan
@@ -324,32 +376,35 @@ int list_all(const struct build_config *plan, const struct hooks_config *hooks,
 	     const struct list_format *how)
 {
 	struct listing l = { .policy = &plan->policy };
-	int err = make_plan(&l.m, &l.view, plan), failed = 0;
-	struct term reader;
+	int err = read_listing(&l, plan, hooks, how->ignore_kernel_faults), failed;
 
-	if (err)
-		goto out;
-	if (!how->ignore_kernel_faults)
-		faultlist_find(&l.faults, &l.m, plan->sysfs);
-	l.hooks_err = read_hooks(hooks, &l.hooks);
-	l.unseen = plan->own_namespace_only ? 0 : count_unseen();
-	if (how->json) {
-		print_json(&l);
-	} else if (how->tree || isatty(STDOUT_FILENO)) {
-		term_detect(&reader, STDOUT_FILENO);
-		failed = print_text(&l, plan->sysfs, &reader);
+	if (err) {
+		log_msg(LOG_ERR, "cannot make a plan: %s", strerror(-err));
 	} else {
-		print_text(&l, plan->sysfs, NULL);
+		err = print(&l, plan, how);
+		failed = check_would_fail(&l, hooks);
+		err = err ? err : failed;
 	}
-	err = check_would_fail(&l, hooks);
-	err = err ? err : failed;
-	hooklist_free(&l.hooks);
-	if (fflush(stdout) || ferror(stdout)) {
-		err = -EIO;
-		log_msg(LOG_ERR, "the list cannot be written");
-	}
-out:
-	mounts_free(&l.m);
-	mountview_close(&l.view);
+	free_listing(&l);
+	return err;
+}
+
+/**
+ * list_json() - write the list as JSON
+ * @f: where to write it
+ * @plan: options of the plan; those disks count that the host names
+ * @hooks: options of the hooks
+ *
+ * Context: worker; nothing is frozen. Logs no failure, except that of the host's disks.
+ * Return: 0 or a negative errno; an error of @f is not seen.
+ */
+int list_json(FILE *f, const struct build_config *plan, const struct hooks_config *hooks)
+{
+	struct listing l = { .policy = &plan->policy };
+	int err = read_listing(&l, plan, hooks, true);
+
+	if (!err)
+		err = print_json(f, &l, plan->sysfs);
+	free_listing(&l);
 	return err;
 }

@@ -4,6 +4,7 @@
 #define HV_VSS_LIST_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "hooks/hooks.h"
 #include "targets/build.h"
@@ -16,5 +17,6 @@ struct list_format {
 
 int list_all(const struct build_config *plan, const struct hooks_config *hooks,
 	     const struct list_format *how);
+int list_json(FILE *f, const struct build_config *plan, const struct hooks_config *hooks);
 
 #endif

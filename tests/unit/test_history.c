@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/base/format.c daemon/base/memfs.c daemon/base/sysattr.c daemon/base/sysops.c
+// Sources: daemon/base/cells.c daemon/base/format.c daemon/base/memfs.c daemon/base/sysattr.c
+// Sources: daemon/base/sysops.c daemon/base/term.c
 // Sources: daemon/blockers/culprit.c daemon/driver/owner.c daemon/evidence/diskstats.c
 // Sources: daemon/evidence/evidence.c daemon/evidence/swaps.c daemon/evidence/verdict.c
 // Sources: daemon/plan/blockdev.c daemon/report/check.c daemon/report/history.c
 // Sources: daemon/report/json.c daemon/report/kvline.c daemon/report/livestate.c
-// Sources: daemon/report/record.c daemon/report/status.c daemon/report/statustext.c
+// Sources: daemon/report/record.c daemon/report/status.c daemon/report/statustable.c
+// Sources: daemon/report/statustext.c
 // Sources: tests/unit/quiet.c
 /* --status reads what the daemon has written, and rejects everything else. */
 #include <errno.h>
@@ -48,7 +50,7 @@ static void add_backup(struct history *h, unsigned long id, bool ok)
 	struct record r = {
 		.id = id, .time = 1700000000000000 + id, .op = HV_VSS_OP_FREEZE, .disks = 3,
 		.freeze = ANSWER_OK, .thaw = ok ? ANSWER_OK : ANSWER_FAILED, .ok = ok,
-		.sync_us = 1234567, .held_us = 42,
+		.sync_us = 1234567, .held_us = 42, .hooks_us = 98765,
 	};
 	struct record_fs *fs;
 
@@ -96,6 +98,7 @@ static void saved_history_is_loaded(void **state)
 	assert_false(r->ok);
 	assert_int_equal(r->thaw, ANSWER_FAILED);
 	assert_int_equal(r->sync_us, 1234567);
+	assert_int_equal(r->hooks_us, 98765);
 	assert_string_equal(r->reason, "a\tb\\c\nd=e");
 	assert_int_equal(r->n, 2);
 	assert_int_equal(got.record[0].culprits.n, 0);

@@ -120,9 +120,18 @@ static void expect_report(bool ok)
 	reports = 0;
 }
 
+static bool plan_exists(void)
+{
+	char path[256];
+
+	assert_int_equal(hooks_plan_path(path, sizeof(path), run_dir), 0);
+	return !access(path, F_OK);
+}
+
 static void expect_end(const char *text)
 {
 	loop_until(HOOKS_IDLE, 20 * S);
+	assert_false(plan_exists());
 	assert_string_equal(called(), text);
 	assert_false(hooknotes_exist(run_dir));
 	assert_int_equal(reports, 0);
@@ -381,6 +390,108 @@ static void daemon_and_runner_are_killed(void **state)
 			    "a freeze |b freeze |b thaw failed|a thaw failed|");
 }
 
+/* The plan's file */
+
+static int describe_ms;		/* how long it takes */
+
+static bool describe(void *ctx)
+{
+	char path[256];
+	FILE *f;
+
+	usleep(describe_ms * 1000);
+	assert_int_equal(hooks_plan_path(path, sizeof(path), run_dir), 0);
+	mkdir(run_dir, 0755);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(ctx, f);
+	return !fclose(f);
+}
+
+static bool describe_not(void *ctx)
+{
+	(void)ctx;
+	return false;
+}
+
+static void set_plan(bool (*function)(void *ctx))
+{
+	hooks.describe = function;
+	hooks.describe_ctx = "{}";
+	put("a", "echo -n \"${HV_VSS_PLAN##*/}\" >>${0%/*}/../calls; "
+	    "test -z \"$HV_VSS_PLAN\" || cat \"$HV_VSS_PLAN\" >>${0%/*}/../calls");
+}
+
+static void hooks_can_read_the_plan(void **state)
+{
+	(void)state;
+	set_plan(describe);
+	freeze();
+	loop_until(HOOKS_QUIESCED, 20 * S);
+	expect_report(true);
+	assert_true(plan_exists());
+	hooks_end(&hooks, true);
+	expect_end("a freeze |plan.json{}a thaw ok|plan.json{}");
+}
+
+static void backup_goes_on_without_a_plan(void **state)
+{
+	(void)state;
+	set_plan(describe_not);
+	freeze();
+	loop_until(HOOKS_QUIESCED, 20 * S);
+	expect_report(true);
+	hooks_end(&hooks, true);
+	expect_end("a freeze |a thaw ok|");
+}
+
+static void plan_is_removed_if_a_hook_fails(void **state)
+{
+	(void)state;
+	set_plan(describe);
+	put("b", "test $1 = thaw");
+	freeze();
+	loop_until(HOOKS_THAWING, 20 * S);
+	expect_report(false);
+	expect_end("a freeze |plan.json{}b freeze |b thaw failed|a thaw failed|plan.json{}");
+}
+
+static void plan_outlives_the_daemon(void **state)
+{
+	(void)state;
+	set_plan(describe);
+	die_frozen(true);
+	assert_true(plan_exists());
+	hooks_clean_up(&hooks);
+	expect_end("a freeze |plan.json{}a thaw failed|plan.json{}");
+	/* It was killed between the plan and the notes. */
+	describe("{}");
+	hooks_clean_up(&hooks);
+	assert_false(plan_exists());
+}
+
+/* The host gives up while the plan is made: no hook is called, and none would remove it. */
+static void plan_that_comes_too_late_is_removed(void **state)
+{
+	int64_t until = sysops_real.now_us() + 20 * S;
+
+	(void)state;
+	set_plan(describe);
+	describe_ms = 200;
+	freeze();
+	hooks_end(&hooks, false);
+	assert_int_equal(hooks.state, HOOKS_IDLE);
+	while (hooks.searching && sysops_real.now_us() < until) {
+		struct job *job = pool_next_done(hooks.pool);
+
+		if (job)
+			assert_true(hooks_job_done(&hooks, job));
+		usleep(5000);
+	}
+	describe_ms = 0;
+	expect_end("");
+}
+
 static int quiet(void **state)
 {
 	(void)state;
@@ -405,6 +516,11 @@ int main(void)
 		TEST(runner_is_killed_while_frozen),
 		TEST(daemon_is_killed),
 		TEST(daemon_and_runner_are_killed),
+		TEST(hooks_can_read_the_plan),
+		TEST(backup_goes_on_without_a_plan),
+		TEST(plan_is_removed_if_a_hook_fails),
+		TEST(plan_outlives_the_daemon),
+		TEST(plan_that_comes_too_late_is_removed),
 	};
 
 	return cmocka_run_group_tests(tests, quiet, NULL);

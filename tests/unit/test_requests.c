@@ -24,6 +24,7 @@
 static struct {
 	char story[400];		/* calls since the last story_is() */
 	int64_t hooks_us;		/* as the recorder was told */
+	bool prepared;			/* for hooks */
 	char account[400];		/* calls of the recorder since the last account_is() */
 	int64_t now;
 	uint32_t cookie;		/* of the host's latest request */
@@ -190,6 +191,8 @@ void hooks_begin(struct hooks *h, int64_t type, int64_t budget_us, int64_t quies
 	assert_int_equal(type, m.names_luns ? 3 : -1);
 	assert_true(budget_us == m.asked_limits.freeze_us / 2);
 	assert_true(quiesce_us > budget_us);
+	assert_true(m.prepared);
+	m.prepared = false;
 	add_call("hooks");
 	m.hooks = CALLED;
 }
@@ -358,8 +361,18 @@ static void prepare_guard(void *ctx)
 	add_call("prepare_guard");
 }
 
+/* The request that is passed on is the one for which the hooks are called. */
+static void prepare_hooks(void *ctx, const struct hv_vss_request *request)
+{
+	(void)ctx;
+	assert_int_equal(request->frame.op, FREEZE);
+	assert_int_equal(request->frame.cookie, m.outstanding);
+	m.prepared = true;
+}
+
 static const struct requests_callbacks around = {
 	.device_lost = lose, .set_status = status, .prepare_guard = prepare_guard,
+	.prepare_hooks = prepare_hooks,
 };
 
 /* Events */
