@@ -255,7 +255,8 @@ int main(int argc, char **argv)
 	}
 	err = options_parse(&o, argc, argv);
 	if (err < 0 && o.action == ACTION_STATUS) {
-		err = status_print(o.run_dir, o.plan.sysfs, o.json);
+		err = o.watch ? status_watch(o.run_dir, o.plan.sysfs) :
+		      status_print(o.run_dir, o.plan.sysfs, o.json);
 	} else if (err < 0 && o.action == ACTION_CHECK) {
 		err = check_print(o.run_dir, o.plan.sysfs, &o.limits);
 	} else if (err < 0 && !can_start(&o)) {

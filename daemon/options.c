@@ -47,6 +47,7 @@ enum {
 	OPT_THIS_NAMESPACE,
 	OPT_TREE,
 	OPT_UNREAD_NAMESPACES,
+	OPT_WATCH,
 };
 
 static const struct option long_options[] = {
@@ -87,6 +88,7 @@ static const struct option long_options[] = {
 	{ "unread-namespaces", required_argument, NULL, OPT_UNREAD_NAMESPACES },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "version", no_argument, NULL, 'V' },
+	{ "watch", no_argument, NULL, OPT_WATCH },
 	{ 0 }
 };
 
@@ -105,6 +107,8 @@ static const char help[] =
 "                         with --check: ages of the last good backup for warning and\n"
 "                         critical: 90m, 26h, 3d\n"
 "      --json             with --list or --status: as JSON\n"
+"      --watch            with --status: print once a second what the daemon does, and\n"
+"                         the result of each backup, until Ctrl-C\n"
 "      --tree             with --list: as a tree of disks, layers and file systems, also\n"
 "                         if the output is not a terminal\n"
 "      --thaw-leftovers   thaw what a killed daemon has left frozen, and exit\n"
@@ -409,6 +413,9 @@ static int apply(struct options *o, int opt)
 		return parse_policy("unread-namespaces", optarg, &o->plan.skip_unread);
 	case OPT_THAW_LEFTOVERS:
 		return set_action(o, ACTION_THAW_LEFTOVERS);
+	case OPT_WATCH:
+		o->watch = true;
+		return 0;
 	case 'l':
 		return set_action(o, ACTION_LIST);
 	case 'v':
@@ -431,6 +438,8 @@ static int check_combination(const struct options *o, const char *argument)
 		fputs("hv-vss-daemon: --json needs --list or --status\n", stderr);
 	else if (o->tree && (o->action != ACTION_LIST || o->json))
 		fputs("hv-vss-daemon: --tree needs --list, without --json\n", stderr);
+	else if (o->watch && (o->action != ACTION_STATUS || o->json))
+		fputs("hv-vss-daemon: --watch needs --status, without --json\n", stderr);
 	else if (o->limits.max_us && o->action != ACTION_CHECK)
 		fputs("hv-vss-daemon: --max-age needs --check\n", stderr);
 	else

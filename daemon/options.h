@@ -30,6 +30,7 @@ struct options {
 	bool ignore_kernel_faults;	/* don't report known faults of the running kernel */
 	bool json;
 	bool tree;
+	bool watch;
 	struct build_config plan;
 	struct freezer_config freezer;
 	struct hooks_config hooks;

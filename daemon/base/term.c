@@ -47,8 +47,8 @@ void term_detect(struct term *t, int fd)
 
 	t->tty = isatty(fd);
 	t->width = find_width(fd);
-	t->colour = t->tty && type && *type && strcmp(type, "dumb") != 0 &&
-		    !(no_color && *no_color);
+	t->moves = t->tty && type && *type && strcmp(type, "dumb") != 0;
+	t->colour = t->moves && !(no_color && *no_color);
 	t->utf8 = setlocale(LC_CTYPE, "") && !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
 

@@ -20,6 +20,7 @@ struct term {
 	unsigned int width;	/* in columns */
 	bool tty;
 	bool colour;
+	bool moves;		/* a line can be replaced */
 	bool utf8;		/* the locale has UTF-8: else nothing but ASCII is printed */
 };
 

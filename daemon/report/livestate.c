@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,7 @@ int livestate_start(struct livestate *live, const char *dir)
 	}
 	close(fd);
 	live->page = page;
+	atomic_store(&live->page->left, -1);
 	live->page->pid = getpid();
 	live->page->start_time = start_time_of(getpid(), &state);
 	memcpy(live->page->magic, MAGIC, sizeof(live->page->magic));
@@ -111,6 +113,19 @@ void livestate_set(struct livestate *live, enum live_state state, int64_t now)
 		return;
 	atomic_store(&live->page->since, now);
 	atomic_store(&live->page->state, state);
+}
+
+/**
+ * livestate_set_left() - publish how much of the present phase is left
+ * @live: may be without a page
+ * @left: number of file systems; -1: not known
+ *
+ * Context: any; only a store to memory.
+ */
+void livestate_set_left(struct livestate *live, int left)
+{
+	if (live->page && atomic_load(&live->page->left) != left)
+		atomic_store(&live->page->left, left);
 }
 
 /**
@@ -140,7 +155,12 @@ static int read_page(struct livestate_page *page, const char *dir)
 		return -errno;
 	n = read(fd, page, sizeof(*page));
 	close(fd);
-	return n == sizeof(*page) && !memcmp(page->magic, MAGIC, sizeof(page->magic)) ? 0 : -EPROTO;
+	/* After an upgrade the page may be that of a daemon that publishes less. */
+	if (n == offsetof(struct livestate_page, left))
+		atomic_store(&page->left, -1);
+	else if (n != sizeof(*page))
+		return -EPROTO;
+	return memcmp(page->magic, MAGIC, sizeof(page->magic)) ? -EPROTO : 0;
 }
 
 /**
@@ -193,6 +213,7 @@ int livestate_read(struct livestate_view *view, const char *dir)
 	view->pid = page.pid;
 	view->state = atomic_load(&page.state);
 	view->since = atomic_load(&page.since);
+	view->left = atomic_load(&page.left);
 	return view->state < LIVE_STATES ? 0 : -EPROTO;
 }
 

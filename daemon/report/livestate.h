@@ -31,6 +31,8 @@ struct livestate_page {
 	atomic_int state;	/* enum live_state */
 	uint64_t start_time;	/* of the process, as in /proc/PID/stat */
 	atomic_llong since;	/* monotonic clock, in us */
+	atomic_int left;	/* file systems that are still to be flushed or frozen; -1: unknown */
+	int32_t reserved;
 };
 
 struct livestate {
@@ -44,6 +46,7 @@ struct livestate_view {
 	pid_t pid;
 	enum live_state state;
 	int64_t since;
+	int left;		/* as in the page; -1 also for a daemon of an older version */
 };
 
 /* The last moment of a daemon that has not ended by itself. */
@@ -54,6 +57,7 @@ struct livestate_end {
 
 int livestate_start(struct livestate *live, const char *dir);
 void livestate_set(struct livestate *live, enum live_state state, int64_t now);
+void livestate_set_left(struct livestate *live, int left);
 void livestate_stop(struct livestate *live);
 bool livestate_was_interrupted(struct livestate_end *end, const char *dir);
 int livestate_read(struct livestate_view *view, const char *dir);

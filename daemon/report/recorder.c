@@ -261,6 +261,22 @@ static enum live_state state_of(const struct recorder *l, const struct freezer *
 	}
 }
 
+/* File systems that are still to be flushed or frozen; -1 in other phases. */
+static int left_of(const struct freezer *f)
+{
+	switch (f->state) {
+	case FREEZER_WRITEBACK:
+	case FREEZER_BLOCKERS:
+		return f->set->n;
+	case FREEZER_SYNC:
+		return f->syncing;
+	case FREEZER_FREEZE:
+		return f->set->n - f->next + f->freezing;
+	default:
+		return -1;
+	}
+}
+
 /**
  * recorder_update() - publish what the daemon does; write the file if it is out of date
  * @l: the recorder
@@ -275,6 +291,7 @@ void recorder_update(struct recorder *l, const struct freezer *f, bool busy)
 
 	if (!l->dir)
 		return;
+	livestate_set_left(&l->live, left_of(f));
 	livestate_set(&l->live, state_of(l, f, busy), f->ops->now_us());
 	if (!l->needs_write || l->delay_write || busy || f->state != FREEZER_IDLE)
 		return;

@@ -48,6 +48,8 @@ struct status {
 void status_load(struct status *s, const char *run_dir, const char *sysfs);
 void status_free(struct status *s);
 int status_print(const char *run_dir, const char *sysfs, bool json);
+int status_watch(const char *run_dir, const char *sysfs);
+void status_now(char *line, size_t size, const struct status *s);
 enum status_code status_code(const struct status *s);
 const char *status_problem(const struct status *s);
 void status_text(FILE *f, const struct status *s);

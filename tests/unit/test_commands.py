@@ -15,6 +15,7 @@ import struct
 import subprocess
 import tempfile
 import termios
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -127,6 +128,42 @@ def test_status_has_a_table_on_a_terminal_only(daemon, tmp_path):
     assert narrow == on_terminal(60, *status, TERM="dumb")
     assert on_terminal(80, daemon, "--status", f"--run-dir={tmp_path}/no") == run(
         daemon, "--status", f"--run-dir={tmp_path}/no").stdout.splitlines()
+
+
+def test_watch_ends_with_ctrl_c_and_leaves_the_terminal_as_it_was(daemon, tmp_path):
+    (tmp_path / "status").write_text(HISTORY.replace("last_id=2", "last_id=1"), encoding="utf-8")
+    here, there = pty.openpty()
+    before = termios.tcgetattr(there)
+    with subprocess.Popen(
+            ["setsid", "--ctty", "--wait", daemon, "--status", "--watch", f"--run-dir={tmp_path}"],
+            stdin=there, stdout=there, stderr=there, env={"TERM": "xterm", "COLUMNS": "60"}) as watch:
+        said = b""
+        while said.count(b"\r") < 2:
+            said += os.read(here, 4096)
+        (tmp_path / "new").write_text(HISTORY, encoding="utf-8")
+        (tmp_path / "new").rename(tmp_path / "status")      # another backup
+        while b"FAILED" not in said or not said.endswith(b"\x1b[K"):
+            said += os.read(here, 4096)
+        os.write(here, b"\x03")
+        assert watch.wait(10) == 3
+    said += os.read(here, 4096)
+    assert termios.tcgetattr(there) == before
+    os.close(here)
+    os.close(there)
+    now = "\rthe daemon is not running\x1b[K"
+    assert said.decode().count(now) >= 2 and said.endswith(b"\r\n"), said
+    assert re.search(r"\r\x1b\[K\d{4}-\S+ \S+ backup 2: FAILED: no room\r\n", said.decode()), said
+
+
+def test_watch_in_a_pipe_prints_changes(daemon, tmp_path):
+    (tmp_path / "status").write_text(HISTORY, encoding="utf-8")
+    with subprocess.Popen([daemon, "--status", "--watch", f"--run-dir={tmp_path}"],
+                          stdout=subprocess.PIPE, text=True) as watch:
+        assert watch.stdout and "the daemon is not running" in watch.stdout.readline()
+        time.sleep(1.5)
+        watch.terminate()
+        assert (watch.stdout.read(), watch.wait(10)) == ("", 3)
+    assert run(daemon, "--status", "--watch", out="/dev/full").returncode == 4
 
 
 def test_list_is_a_tree_on_a_terminal(daemon):

@@ -6,7 +6,7 @@
 // Sources: daemon/plan/blockdev.c daemon/report/check.c daemon/report/history.c
 // Sources: daemon/report/json.c daemon/report/kvline.c daemon/report/livestate.c
 // Sources: daemon/report/record.c daemon/report/status.c daemon/report/statustable.c
-// Sources: daemon/report/statustext.c
+// Sources: daemon/report/statustext.c daemon/report/watch.c
 // Sources: tests/unit/quiet.c
 /* --status reads what the daemon has written, and rejects everything else. */
 #include <errno.h>
@@ -172,6 +172,7 @@ static void another_process_reads_the_state(void **state)
 {
 	struct livestate_view view;
 	struct livestate live;
+	char path[128];
 	pid_t child;
 	int status;
 
@@ -186,6 +187,19 @@ static void another_process_reads_the_state(void **state)
 	assert_int_equal(view.pid, getpid());
 	assert_int_equal(view.state, LIVE_FROZEN);
 	assert_int_equal(view.since, 77);
+	assert_int_equal(view.left, -1);
+	livestate_set_left(&live, 4);
+	assert_int_equal(livestate_read(&view, dir), 0);
+	assert_int_equal(view.left, 4);
+	/* The daemon may be of a version that did not publish this. */
+	snprintf(path, sizeof(path), "%s/" LIVESTATE_FILE, dir);
+	assert_int_equal(truncate(path, offsetof(struct livestate_page, left)), 0);
+	assert_int_equal(livestate_read(&view, dir), 0);
+	assert_int_equal(view.since, 77);
+	assert_int_equal(view.left, -1);
+	assert_int_equal(truncate(path, offsetof(struct livestate_page, left) - 1), 0);
+	assert_int_equal(livestate_read(&view, dir), -EPROTO);
+	assert_int_equal(truncate(path, sizeof(struct livestate_page)), 0);
 	livestate_stop(&live);
 	assert_int_equal(livestate_read(&view, dir), 0);
 	assert_false(view.running);
@@ -418,6 +432,39 @@ static void control_characters_do_not_reach_the_terminal(void **state)
 	history_free(&s.history);
 }
 
+static void now_is(const struct status *s, const char *want)
+{
+	char line[256];
+
+	status_now(line, sizeof(line), s);
+	if (!want[0] || strncmp(line, want, strlen(want)) != 0)
+		fail_msg("not '%s': %s", want, line);
+}
+
+static void what_happens_now_is_a_line(void **state)
+{
+	struct status s = healthy();
+
+	(void)state;
+	now_is(&s, "idle: no backup is being made");
+	s.now = 100 * 1000000;
+	s.live.since = 88 * 1000000 - 1;
+	s.live.state = LIVE_SYNCING;
+	s.live.left = 3;
+	now_is(&s, "syncing for 12 s, 3 file systems left, ");
+	s.live.left = 1;
+	now_is(&s, "syncing for 12 s, 1 file system left, ");
+	s.live.state = LIVE_FREEZING;
+	now_is(&s, "freezing for 12 s, 1 file system left");
+	s.live.state = LIVE_FROZEN;
+	s.live.left = -1;
+	now_is(&s, "frozen for 12 s");
+	s.live.running = false;
+	now_is(&s, "the daemon is not running");
+	s.error = -EACCES;
+	now_is(&s, "Permission denied");
+}
+
 static void every_state_has_a_token(void **state)
 {
 	(void)state;
@@ -472,6 +519,7 @@ int main(void)
 		cmocka_unit_test(figures_for_monitoring),
 		cmocka_unit_test(problems_for_monitoring),
 		cmocka_unit_test(control_characters_do_not_reach_the_terminal),
+		cmocka_unit_test(what_happens_now_is_a_line),
 		cmocka_unit_test(every_state_has_a_token),
 		cmocka_unit_test(text_for_people),
 	};

@@ -117,6 +117,8 @@ static void actions(void **state)
 	assert_true(o.json);
 	assert_int_equal(parse("--tree --list"), -1);
 	assert_true(o.tree && !o.json);
+	assert_int_equal(parse("--status --watch"), -1);
+	assert_true(o.watch);
 	assert_int_equal(parse("--json --status"), -1);
 	assert_int_equal(o.action, ACTION_STATUS);
 	assert_int_equal(parse("--thaw-leftovers"), -1);
@@ -174,6 +176,7 @@ static void wrong_options_are_refused(void **state)
 		"--guardian=99999999999", "--guardian=3x", "--freeze-luns=1", "--busy", "--busy=no",
 		"--fifreeze-timeout=0", "--kernel-faults", "--kernel-faults=no",
 		"--kvp", "--kvp=", "--kvp=maybe", "--remove-kvp --list",
+		"--watch", "--watch --list", "--status --json --watch",
 		"--tree", "--tree --status", "--list --json --tree", NULL
 	};
 
