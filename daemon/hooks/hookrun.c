@@ -37,7 +37,7 @@ struct hookrun {
 	char *environment[VARIABLES + 1];
 };
 
-/* The file with the plan of the backup: the daemon writes it, and it is removed after the last hook */
+/* The file with the plan of the backup: the daemon writes it; after the last hook it is removed */
 
 /**
  * hooks_plan_path() - the path of the file with the plan

@@ -71,7 +71,7 @@ struct hooks {
 	struct pool *pool;
 	void (*report)(void *ctx, bool ok);	/* result of hooks_begin(); may be called in it */
 	void *ctx;
-	bool (*describe)(void *ctx);	/* writes the plan's file; called by a worker; may be NULL */
+	bool (*describe)(void *ctx);	/* writes the plan's file, in a worker; may be NULL */
 	void *describe_ctx;
 
 	enum hooks_state state;

@@ -31,7 +31,7 @@ struct livestate_page {
 	atomic_int state;	/* enum live_state */
 	uint64_t start_time;	/* of the process, as in /proc/PID/stat */
 	atomic_llong since;	/* monotonic clock, in us */
-	atomic_int left;	/* file systems that are still to be flushed or frozen; -1: unknown */
+	atomic_int left;	/* file systems still to be flushed or frozen; -1: unknown */
 	int32_t reserved;
 };
 

@@ -155,7 +155,7 @@ def _add_tools(archive: cpio.Archive, programs: Path) -> None:
                  "id", "env", "timeout", "usleep", "basename", "tr", "od", "printf", "pidof"):
         archive.link(f"hvtest/bin/{name}", "busybox")
     for name in ("writer", "dbwriter", "vssclient", "vssfuzz", "permit", "nbdserve", "holdup",
-                 "namespaces", "loops"):
+                 "namespaces", "loops", "terminal"):
         archive.file(f"hvtest/bin/{name}", programs / name, 0o755)
 
 

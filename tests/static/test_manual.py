@@ -18,7 +18,7 @@ def words(section: str) -> set[str]:
 
 def test_every_key_of_the_json_is_in_the_manual():
     keys = set()
-    for name in ("report/statustext.c", "report/list.c"):
+    for name in ("report/statustext.c", "report/list.c", "report/fsdisks.c"):
         keys |= set(re.findall(r'json_(?:string|int|bool|ms|object|array)\(&?j, "(\w+)"',
                                (TOP / "daemon" / name).read_text()))
     assert len(keys) > 50

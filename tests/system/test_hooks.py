@@ -122,14 +122,52 @@ def test_environment_of_a_hook(hooked: Hooked) -> None:
     hooked.end()
     for operation in ("freeze", "thaw"):
         seen = hooked.agent.run("cat", f"/run/seen.{operation}").splitlines()
-        assert not [line for line in seen if "vmbus" in line or "/run/hv-vss" in line], seen
+        files = [line for line in seen if "=" not in line]
+        assert not [line for line in files if "vmbus" in line or "/run/hv-vss" in line], seen
         variables = dict(line.split("=", 1) for line in seen if "=" in line)
         assert variables["HV_VSS_OPERATION"] == operation
         assert variables["HV_VSS_TIMEOUT"] == "17"
         assert variables["HV_VSS_BACKUP_ID"]
+        assert variables["HV_VSS_PLAN"] == "/run/hv-vss/plan.json"
         assert ("HV_VSS_STATUS" in variables) == (operation == "thaw")
         assert ("HV_VSS_MAX_SECONDS" in variables) == (operation == "freeze")
         assert "HV_FAULT" not in variables and "0" in seen
+
+
+def test_hooks_read_the_plan(hooked: Hooked) -> None:
+    """It is what --list --json prints; only root can read it, and it goes with the last hook."""
+    hooked.put("a", 'cat "$HV_VSS_PLAN" >/run/plan.$1; stat -c "%a %u" "$HV_VSS_PLAN" >>/run/plan.mode')
+    hooked.agent.shell("rm -f /run/plan.*")
+    hooked.start()
+    assert not hooked.agent.shell("ls /run/hv-vss | grep plan || :")
+    hooked.stack.back_up()
+    hooked.wait_calls("a freeze", "a thaw ok")
+    hooked.end()
+    assert not hooked.agent.shell("ls /run/hv-vss | grep plan || :")
+    assert hooked.agent.run("cat", "/run/plan.mode") == "600 0\n600 0\n"
+    printed = json.loads(hooked.agent.run("/usr/sbin/hv-vss-daemon", "--list", "--json"))
+    for operation in ("freeze", "thaw"):
+        plan = json.loads(hooked.agent.run("cat", f"/run/plan.{operation}"))
+        assert set(plan) == set(printed) and plan["schema_version"] == printed["schema_version"]
+        frozen = {fs["path"]: fs for fs in plan["file_systems"] if fs["action"] == "freeze"}
+        assert set(frozen) >= set(PLACES) - {"/root"} | {"/"}
+        for fs in frozen.values():
+            disks = hooked.agent.run("sh", "-c", f"basename $(readlink /sys/dev/block/{fs['device']})")
+            assert fs["disks"] == disks.split(), fs
+        assert plan["file_systems"] == printed["file_systems"]
+
+
+def test_backup_without_a_file_for_the_plan(hooked: Hooked) -> None:
+    hooked.put("a", 'echo "${HV_VSS_PLAN-none}" >>/run/told')
+    hooked.agent.shell("rm -f /run/told; mkdir -p /run/hv-vss/plan.json.new/x")
+    hooked.start()
+    hooked.stack.back_up()
+    hooked.wait_calls("a freeze", "a thaw ok")
+    hooked.agent.shell("rm -r /run/hv-vss/plan.json.new")
+    said = hooked.end()
+    assert said.count("plan.json") == 1, said
+    assert "HV_VSS_PLAN is not set: /run/hv-vss/plan.json cannot be written: File exists" in said
+    assert hooked.agent.run("cat", "/run/told") == "none\nnone\n"
 
 
 def test_hook_may_free_memory_by_writing(hooked: Hooked) -> None:
@@ -292,6 +330,7 @@ def test_all_are_killed_while_frozen(hooked: Hooked, thawer: str) -> None:
     else:
         hooked.agent.run("/usr/sbin/hv-vss-daemon", "--thaw-leftovers")
     hooked.wait_calls("a freeze", "b freeze", "b thaw failed", "a thaw failed")
+    until(lambda: not hooked.agent.shell("ls /run/hv-vss | grep plan || :"), 10, "no plan is left")
 
 
 def test_runner_is_killed_while_frozen(hooked: Hooked) -> None:
