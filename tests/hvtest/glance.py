@@ -15,16 +15,17 @@ from .guest import Guest
 from .stack import Stack
 
 DAEMON = "/usr/sbin/hv-vss-daemon"
-SPARES = {"spare1": 160, "spare2": 160, "spare3": 64, "spare4": 32}     # MiB
+SPARES = {"spare1": 160, "spare2": 160, "spare3": 160, "spare4": 64, "spare5": 32}      # MiB
 TOOLS_SH = "/run/constructions.sh"
 LAYERS = """mkdir -p /dev/pts; mount -t devpts devpts /dev/pts
 modprobe -a loop dm-mod vfat
 mirror "$(spare 1)" "$(spare 2)"
-lvm vgcreate -y vg /dev/md_9
-lvm lvcreate -y -Wn -Zn -L 40m -n www vg; lvm lvcreate -y -Wn -Zn -L 8m -n swap vg
-dmsetup mknodes; fresh /dev/mapper/vg-www /srv/www; fresh "$(attach /srv/www/image 16)" /srv/image
+fresh /dev/md_9 /srv/www; fresh "$(attach /srv/www/image 16)" /srv/image
+lvm vgcreate -y vg "$(spare 3)"
+lvm lvcreate -y -Wn -Zn -L 64m -n mail vg; lvm lvcreate -y -Wn -Zn -L 16m -n swap vg
+dmsetup mknodes; fresh /dev/mapper/vg-mail /srv/mail
 mkswap /dev/mapper/vg-swap >/dev/null; swapon /dev/mapper/vg-swap
-mkfs.vfat "$(spare 3)" >/dev/null; mkdir -p /run/efi; mount -i -t vfat "$(spare 3)" /run/efi
+mkfs.vfat "$(spare 4)" >/dev/null; mkdir -p /srv/efi; mount -i -t vfat "$(spare 4)" /srv/efi
 sync"""
 HOOK = """#!/bin/sh
 sleep 0.2

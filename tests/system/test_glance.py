@@ -48,27 +48,29 @@ def test_tree_of_real_layers(shared: Stack) -> None:
         found.setdefault(words[0], (parent_of(lines, at), line))
     disks = {f"spare{n}": shared.guest.agent.run(
         "/bin/bash", "-euc", f". {glance.TOOLS_SH}; basename $(spare {n})").strip()
-        for n in range(1, 5)}
+        for n in range(1, 6)}
     # Of the two disks of the mirror the one with the lower name is first.
     assert found["md_9"][0] == min(disks["spare1"], disks["spare2"])
     assert text.count("(see above)") == 1
-    assert found["vg-www"][0] == "md_9" and " lvm " in found["vg-www"][1]
-    assert found["/srv/www"][0] == "vg-www" and "freeze it, as number" in found["/srv/www"][1]
+    assert found["/srv/www"][0] == "md_9" and " raid1 " in found["md_9"][1]
+    assert found["vg-mail"][0] == disks["spare3"] and " lvm " in found["vg-mail"][1]
+    assert found["/srv/mail"][0] == "vg-mail"
     loop = found["/srv/image"][0]
     assert loop.startswith("loop") and found[loop][0] == "/srv/www"
     assert "(file /srv/www/image)" in found[loop][1]
     assert "skip it: swap" in found["vg-swap"][1]
-    assert found["/run/efi"][0] == disks["spare3"]
-    assert "only sync it: this type can't be frozen" in found["/run/efi"][1]
-    assert "skip it: nothing is mounted" in found[disks["spare4"]][1]
+    assert found["/srv/efi"][0] == disks["spare4"]
+    assert "only sync it: this type can't be frozen" in found["/srv/efi"][1]
+    assert "skip it: nothing is mounted" in found[disks["spare5"]][1]
     listed = json.loads(shared.guest.agent.run(glance.DAEMON, "--list", "--json"))
     below = {fs["path"]: sorted(fs["disks"]) for fs in listed["file_systems"]}
     mirror = sorted([disks["spare1"], disks["spare2"]])
     assert below["/srv/www"] == below["/srv/image"] == mirror
-    assert below["/run/efi"] == [disks["spare3"]]
+    assert below["/srv/mail"] == [disks["spare3"]]
+    assert below["/srv/efi"] == [disks["spare4"]]
     numbers = {fs["path"]: fs["order"] for fs in listed["file_systems"] if "order" in fs}
     for path, number in numbers.items():
-        assert re.search(rf"freeze it, as number {number}$", found[path][1]), path
+        assert re.search(rf"freeze it, as number {number}\b", found[path][1]), path
 
 
 def test_table_of_real_backups(shared: Stack) -> None:
