@@ -148,6 +148,19 @@ static void no_line_is_too_long(void **state)
 	}
 }
 
+static void noise_has_no_bar(void **state)
+{
+	static const struct record quick = { .ok = true, .hooks_us = 400, .plan_us = 2000 };
+	char *text;
+
+	(void)state;
+	add(&quick, 1);
+	text = table(&(struct term){ .width = 80 });
+	assert_non_null(strstr(text, "is <1     2      - "));
+	assert_non_null(strstr(text, " ok     2      -  1        ######\n"));
+	free(text);
+}
+
 static void nothing_is_printed_without_backups(void **state)
 {
 	char *text = table(&(struct term){ .width = 80 });
@@ -246,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(table_in_several_widths),
 		TEST(no_line_is_too_long),
+		TEST(noise_has_no_bar),
 		TEST(nothing_is_printed_without_backups),
 		TEST(names_of_all_kinds),
 		TEST(width_and_colours_of_a_terminal),
