@@ -23,6 +23,7 @@ struct tree {
 	struct treerows rows;
 	size_t *number;		/* of each file system, in the order of freezing; 0: not frozen */
 	size_t name, type;	/* widths of columns */
+	unsigned int depth;	/* levels that are indented */
 	bool sizes;
 };
 
@@ -39,16 +40,9 @@ struct line {
 /* Columns */
 
 /* Levels that are deeper than there is room for have the same place. */
-static unsigned int max_depth(const struct tree *tree)
-{
-	return (tree->name - NAME_MIN) / INDENT;
-}
-
 static size_t row_indent(const struct tree *tree, const struct treerow *row)
 {
-	unsigned int max = max_depth(tree);
-
-	return INDENT * (row->depth < max ? row->depth : max);
+	return INDENT * (row->depth < tree->depth ? row->depth : tree->depth);
 }
 
 static const char *row_name(const struct tree *tree, const struct treerow *row)
@@ -88,10 +82,11 @@ static void measure(struct tree *tree)
 	tree->type = strlen(top_titles[1]);
 	if (max < tree->name)
 		max = tree->name;
+	tree->depth = (max - NAME_MIN) / INDENT;
 	for (size_t i = 0; i < tree->rows.n; i++) {
 		const struct treerow *row = &tree->rows.row[i];
 
-		widen(&tree->name, INDENT * row->depth +
+		widen(&tree->name, row_indent(tree, row) +
 		      cells_width(tree->t, row_name(tree, row)), max);
 		widen(&tree->type, cells_width(tree->t, row_type(tree, row)), TYPE_MAX);
 	}
@@ -121,7 +116,7 @@ static void put_lines_above(struct tree *tree, size_t up, unsigned int skip)
 /* @first: the line with the name; else the lines go on past it to those below. */
 static void put_branch(struct tree *tree, const struct treerow *row, bool first)
 {
-	unsigned int max = max_depth(tree), skip = row->depth > max ? row->depth - max : 0;
+	unsigned int skip = row->depth > tree->depth ? row->depth - tree->depth : 0;
 	const char *mark;
 
 	if (!row->depth)

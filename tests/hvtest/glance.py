@@ -43,13 +43,18 @@ def add_spares(directory: Path) -> dict[str, Path]:
     return made
 
 
+# The guests' user land has no locales.
+LOCALE = Path("/usr/lib/locale/C.utf8/LC_CTYPE")
+
+
 def set_up(stack: Stack) -> None:
     """Layers of disks, a hook, and a daemon that serves."""
     agent = stack.guest.agent
     stack.guest.mount_data()
     agent.put(TOOLS_SH, TOOLS.encode())
     agent.run("/bin/bash", "-euc", f". {TOOLS_SH}\n{LAYERS}", timeout=120)
-    agent.shell("mkdir -p /etc/hv-vss/hooks.d")
+    agent.shell("mkdir -p /etc/hv-vss/hooks.d /run/locale/C.UTF-8")
+    agent.put("/run/locale/C.UTF-8/LC_CTYPE", LOCALE.read_bytes())
     agent.put("/etc/hv-vss/hooks.d/10-database", HOOK.encode(), 0o755)
     stack.load()
     stack.start_daemon()
@@ -73,8 +78,8 @@ def shown(stack: Stack, columns: int, *words: str, plain: bool = True) -> str:
     """What the daemon prints on a terminal."""
     colours = ["NO_COLOR=1"] if plain else []
     return stack.guest.agent.try_run(
-        "env", "TERM=xterm", "LC_ALL=C.UTF-8", *colours, "terminal", str(columns), DAEMON, *words,
-        timeout=60).out
+        "env", "TERM=xterm", "LC_ALL=C.UTF-8", "LOCPATH=/run/locale", *colours,
+        "terminal", str(columns), DAEMON, *words, timeout=60).out
 
 
 def table(text: str) -> str:

@@ -205,6 +205,26 @@ static void circle_of_devices_ends(void **state)
 	free(text);
 }
 
+/* Short names need a narrow column: that must not be taken for a lack of room. */
+static void each_level_is_indented(void **state)
+{
+	char *text;
+
+	(void)state;
+	shell(DEVICES "device sda 8:0 10; device md0 9:0 10; raid md0 raid1; on md0 sda; "
+	      "device loop0 7:0 1; loop loop0 /s/i; device loop1 7:1 1; loop loop1 /t/i");
+	read_table("20 1 9:0 / /s rw - ext4 /dev/md0 rw\n21 20 7:0 / /t rw - ext4 /dev/loop0 rw\n"
+		   "22 21 7:1 / /u rw - ext4 /dev/loop1 rw\n");
+	text = tree(&(struct term){ .width = 80 });
+	assert_non_null(strstr(text, "\n`-md0 "));
+	assert_non_null(strstr(text, "\n  `-/s "));
+	assert_non_null(strstr(text, "\n    `-loop0 "));
+	assert_non_null(strstr(text, "\n      `-/t "));
+	assert_non_null(strstr(text, "\n        `-loop1 "));
+	assert_non_null(strstr(text, "\n          `-/u "));
+	free(text);
+}
+
 /* What is deeper than there is room for is not indented further. */
 static void deep_stack_has_room_for_names(void **state)
 {
@@ -271,6 +291,7 @@ int main(void)
 		TEST(no_line_is_too_long),
 		TEST(nothing_is_left_out),
 		TEST(circle_of_devices_ends),
+		TEST(each_level_is_indented),
 		TEST(deep_stack_has_room_for_names),
 		TEST(bcache_without_a_cache_lies_on_its_device),
 		TEST(btrfs_is_on_all_its_devices),
