@@ -10,6 +10,7 @@ from static.directives import VERSIONS, read_table, units, used
 # ignores it.) Every version must know all others.
 WITHOUT = {
     "Service.LockPersonality": "one restriction less",
+    "Service.OOMPolicy": "a hook that is killed for its memory ends the daemon, which is restarted",
     "Service.RestrictRealtime": "one restriction less",
     "Unit.StartLimitIntervalSec": "Service.StartLimitInterval says the same",
 }
