@@ -165,11 +165,15 @@ def test_module_that_does_not_build_is_reported_and_leaves_the_others(added, ver
     break_source(added, version)
     done = kernel_hook(added, "9.9.9-new")
     log = f"/var/lib/dkms/hv-vss/{version}/build/make.log"
+    assert done.returncode == 0, "the installation of the kernel must not fail\n" + done.stdout
+    assert modules(added) == [added.kernel]
+    if added.suite == "bookworm":
+        # dkms.conf has built it; dkms was not to.
+        assert "newer than the driver" in done.stdout and "and is skipped" in done.stdout
+        assert added.sh("ls -d /tmp/tmp.* 2>/dev/null || true") == ""
+        return
     assert log in done.stdout
     assert "newer than the driver" in added.sh(f"cat {log}")
-    assert modules(added) == [added.kernel]
-    # With the dkms of bookworm a module that can't be built always fails the kernel's installation.
-    assert (done.returncode == 0) == (added.suite != "bookworm"), done.stdout
     if added.suite == "trixie":
         assert "skipped for module(s) hv-vss" in done.stdout
         assert "backups go on with the kernel's own driver" in added.sh(f"cat {log}")
