@@ -8,7 +8,10 @@
 #   make module KDIR=<tree>    src/hv_vss.ko for that kernel build tree
 #   make daemon                daemon/hv-vss-daemon
 #   make                       both, for the running kernel if its headers are there
-#   make install               on a Hyper-V guest: module through DKMS, daemon, unit
+#   make deb, make rpm         the packages, in dist/
+#   make install               without packages: module through DKMS, daemon, unit
+#   make install MODULE=no     the daemon alone, on the kernel's own driver
+#   make uninstall             undoes it
 
 NAME	:= hv-vss
 VERSION	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
@@ -16,7 +19,8 @@ VERSION	:= $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 prefix		?= /usr
 sbindir		?= $(prefix)/sbin
 libdir		?= $(prefix)/lib
-helperdir	?= $(prefix)/lib/$(NAME)
+# Not in lib: there SELinux would not take it for a program.
+helperdir	?= $(prefix)/libexec/$(NAME)
 mandir		?= $(prefix)/share/man
 hooksdir	?= $(prefix)/share/$(NAME)/hooks
 sysconfdir	?= /etc
@@ -24,14 +28,19 @@ sysconfdir	?= /etc
 defaultdir	?= $(sysconfdir)/default
 usrsrcdir	?= $(prefix)/src
 completiondir	?= $(prefix)/share/bash-completion/completions
-udevdir		?= $(libdir)/udev/rules.d
-modprobedir	?= $(libdir)/modprobe.d
-# `make install` puts the units into the directory for an admin's own units, which precedes that of the
-# distribution. Its hv-vss-daemon.service (of Debian's and Ubuntu's packages) does not change.
-unitdir		?= $(if $(DESTDIR),$(libdir)/systemd/system,/etc/systemd/system)
+zshcompletiondir ?= $(prefix)/share/zsh/$(if $(wildcard /etc/debian_version),vendor-completions,site-functions)
+
+# Packages have their own directories. `make install` uses those for an admin's own files: systemd, udev
+# and kmod of every distribution read them, while in /usr/lib some find nothing if /lib is not a link to
+# it (Debian 9 and 10, Ubuntu 16.04 and 18.04). An admin's unit precedes that of the distribution, whose
+# hv-vss-daemon.service (of Debian's and Ubuntu's packages) does not change.
+udevdir		?= $(if $(DESTDIR),$(libdir)/udev,$(sysconfdir)/udev)/rules.d
+modprobedir	?= $(if $(DESTDIR),$(libdir),$(sysconfdir))/modprobe.d
+unitdir		?= $(if $(DESTDIR),$(libdir)/systemd/system,$(sysconfdir)/systemd/system)
 daemonunitdir	?= $(unitdir)
 DESTDIR		?=
 INSTALL		?= install
+MODULE		?= yes
 
 # Only `make` without a target uses the running kernel; `make module` needs KDIR.
 RUNNING_KDIR	:= $(wildcard /lib/modules/$(shell uname -r)/build)
@@ -39,7 +48,7 @@ TESTPYTHON	?= /usr/bin/python3
 
 .PHONY: all module daemon uninstall
 .PHONY: install install-dkms-source install-takeover install-daemon
-.PHONY: bench check style unit demo soak dist clean version
+.PHONY: bench check style unit demo soak dist deb rpm clean version
 
 all: daemon
 ifneq ($(RUNNING_KDIR),)
@@ -87,6 +96,7 @@ define daemon_files
 	$(call $(1),systemd/yield-to-hv-vss.conf,$(unitdir)/hv_vss_daemon.service.d,hv-vss.conf)
 	$(call $(1),daemon/hv-vss-daemon.8,$(mandir)/man8)
 	$(call $(1),daemon/hv-vss-daemon.bash-completion,$(completiondir),hv-vss-daemon)
+	$(call $(1),daemon/hv-vss-daemon.zsh-completion,$(zshcompletiondir),_hv-vss-daemon)
 	$(call $(1),daemon/hooks/ready-made/mysql,$(hooksdir))
 	$(call $(1),daemon/hooks/ready-made/postgresql,$(hooksdir))
 	$(call $(1),daemon/hooks/ready-made/redis,$(hooksdir))
@@ -109,56 +119,53 @@ install-daemon: daemon
 		$(call put,systemd/hv-vss-daemon.default,$(defaultdir),hv-vss-daemon)
 	$(INSTALL) -d -m 755 "$(DESTDIR)$(sysconfdir)/$(NAME)/hooks.d"
 
-# With DESTDIR this only copies files; otherwise it also builds the module and moves the channel to it.
-install: install-daemon install-takeover install-dkms-source
+# With DESTDIR this only copies files. Otherwise it changes nothing if something is missing; then it also
+# builds the module and moves the channel to it.
+install:
 ifeq ($(DESTDIR),)
-	@command -v dkms >/dev/null || { echo "dkms is missing: apt-get install dkms" >&2; exit 1; }
-	-dkms remove -m $(NAME) -v $(VERSION) --all >/dev/null 2>&1
-	dkms add -m $(NAME) -v $(VERSION)
-	dkms install -m $(NAME) -v $(VERSION) || \
-		echo "The module was not built: the daemon works with the kernel's own driver." >&2
-	if [ -d /run/systemd/system ]; then \
-		systemctl daemon-reload && udevadm control --reload && \
-		{ [ -e /etc/systemd/system/hypervvssd.service ] || \
-			systemctl stop hypervvssd.service 2>/dev/null || :; } && \
-		systemctl enable hv-vss-daemon.service && \
-		systemctl start hv-vss-bind.service && \
-		if [ -e /dev/vmbus/hv_vss ]; then systemctl restart hv-vss-daemon.service; fi; \
-	else \
-		systemctl enable hv-vss-daemon.service || :; \
-	fi
-	@echo "Installed. Runs whenever the host offers the service: systemctl status hv-vss-daemon"
-	@echo "To switch it off: systemctl disable --now hv-vss-daemon"
+	@systemd/by-hand check $(MODULE)
+	$(MAKE) daemon
 endif
+	$(MAKE) install-daemon $(if $(filter no,$(MODULE)),,install-takeover install-dkms-source)
+ifeq ($(DESTDIR),)
+	$(if $(filter no,$(MODULE)),,systemd/by-hand module $(usrsrcdir) $(VERSION))
+	systemd/by-hand start
+endif
+
+# $(call dropdir,DIRECTORY): unless an admin has files there, too.
+dropdir = [ ! -d "$(DESTDIR)$(strip $(1))" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(strip $(1))"
 
 uninstall:
 ifeq ($(DESTDIR),)
-	if [ -d /run/systemd/system ]; then systemctl stop hv-vss-daemon.service; fi
-	-systemctl disable hv-vss-daemon.service
+	@systemd/by-hand owned
+	systemd/by-hand stop $(daemonunitdir)
 	-if [ -x "$(sbindir)/hv-vss-daemon" ]; then "$(sbindir)/hv-vss-daemon" --remove-kvp; fi
-	systemd/hv-vss-bind release
-	-if grep -q '^hv_vss ' /proc/modules; then rmmod hv_vss; fi
-	-dkms remove -m $(NAME) -v $(VERSION) --all
+	systemd/by-hand forget $(usrsrcdir)
 endif
 	rm -rf "$(DESTDIR)$(usrsrcdir)/$(NAME)-$(VERSION)"
 	$(call module_files,drop)
 	$(call daemon_files,drop)
+ifeq ($(DESTDIR),)
+	# Version 0.1.0 installed these there.
+	$(call drop,60-hv-vss.rules,$(libdir)/udev/rules.d)
+	$(call drop,90-hv-vss-daemon.rules,$(libdir)/udev/rules.d)
+	$(call drop,hv-vss.conf,$(libdir)/modprobe.d)
+	$(call drop,hv-vss-bind,$(libdir)/$(NAME))
+	$(call dropdir,$(libdir)/$(NAME))
+endif
 	@# Unless an admin has changed it.
 	if cmp -s systemd/hv-vss-daemon.default "$(DESTDIR)$(defaultdir)/hv-vss-daemon"; then \
 		$(call drop,systemd/hv-vss-daemon.default,$(defaultdir),hv-vss-daemon); \
 	fi
-	-rmdir "$(DESTDIR)$(sysconfdir)/$(NAME)/hooks.d" "$(DESTDIR)$(sysconfdir)/$(NAME)"
-	rmdir "$(DESTDIR)$(hooksdir)" "$(DESTDIR)$(prefix)/share/$(NAME)"
-	rmdir "$(DESTDIR)$(helperdir)" "$(DESTDIR)$(unitdir)/hypervvssd.service.d" \
-		"$(DESTDIR)$(unitdir)/hv_vss_daemon.service.d"
+	$(call dropdir,$(sysconfdir)/$(NAME)/hooks.d)
+	$(call dropdir,$(sysconfdir)/$(NAME))
+	$(call dropdir,$(hooksdir))
+	$(call dropdir,$(prefix)/share/$(NAME))
+	$(call dropdir,$(helperdir))
+	$(call dropdir,$(unitdir)/hypervvssd.service.d)
+	$(call dropdir,$(unitdir)/hv_vss_daemon.service.d)
 ifeq ($(DESTDIR),)
-	if [ -d /run/systemd/system ]; then systemctl daemon-reload; udevadm control --reload; fi
-	@# As in debian/hv-vss-daemon.postrm: udev and then systemd have to forget our rule.
-	if [ -e /dev/vmbus/hv_vss ]; then \
-		udevadm trigger /dev/vmbus/hv_vss; \
-		udevadm settle --timeout=10; \
-		if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi; \
-	fi
+	systemd/by-hand stopped
 endif
 
 check:
@@ -183,6 +190,38 @@ soak:
 bench:
 	tests/bench/run
 
+# Packages for this system, in dist/. They are built from a copy, so that nothing is left in the tree.
+PACKAGED = Makefile dkms.conf LICENSE README.md CHANGELOG.md src include daemon systemd debian rpm
+copied = dist/build/$(NAME)-$(VERSION)
+
+define copy
+	rm -rf dist/build
+	mkdir -p $(copied)
+	cp -pR $(PACKAGED) $(copied)/
+	$(MAKE) -s -C $(copied) clean
+endef
+
+deb:
+	@systemd/needs deb
+	$(copy)
+	cd $(copied) && DEB_BUILD_OPTIONS="$${DEB_BUILD_OPTIONS-} noautodbgsym" dpkg-buildpackage -b -us -uc
+	rm -f dist/*.deb
+	mv dist/build/*.deb dist/
+	rm -rf dist/build
+	@echo "Built. As root: apt-get install ./dist/*.deb"
+
+# RPMBUILD_FLAGS: for instance --nodeps, where packages have other names.
+rpm:
+	@systemd/needs rpm
+	$(copy)
+	tar -C dist/build -czf dist/build/$(NAME)-$(VERSION).tar.gz $(NAME)-$(VERSION)
+	rpmbuild --define "_topdir $(CURDIR)/dist/build" $(RPMBUILD_FLAGS) -tb dist/build/$(NAME)-$(VERSION).tar.gz
+	rm -f dist/*.rpm
+	mv dist/build/RPMS/*/$(NAME)*-$(VERSION)-*.rpm dist/
+	rm -f dist/*-debuginfo-*.rpm dist/*-debugsource-*.rpm
+	rm -rf dist/build
+	@echo "Built. As root: $$(systemd/needs installer) ./dist/*.rpm"
+
 # The same commit gives the same bytes.
 dist:
 	git archive --format=tar --prefix=$(NAME)-$(VERSION)/ HEAD | gzip -9n >$(NAME)-$(VERSION).tar.gz
@@ -190,4 +229,4 @@ dist:
 clean:
 	$(MAKE) -C daemon clean
 	rm -rf src/*.o src/.*.cmd src/*.ko src/*.mod src/*.mod.c src/.tmp_versions \
-		src/Module.symvers src/modules.order src/hv_vss_probe.h src/.probe
+		src/Module.symvers src/modules.order src/hv_vss_probe.h src/.probe dist

@@ -2,6 +2,7 @@
 """Systems to install into, and what is installed."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -102,3 +103,23 @@ def tiny_source(tmp_path):
     for name, text in TINY.items():
         (where / name).write_text(text)
     return where
+
+
+@pytest.fixture
+def tiny_tree(tmp_path):
+    """The whole source, but module and daemon are small: compiling them is tested elsewhere."""
+    names = subprocess.run(["git", "-c", f"safe.directory={TOP}", "ls-files", "-co",
+                            "--exclude-standard", "--", "Makefile", "dkms.conf", "LICENSE", "README.md",
+                            "CHANGELOG.md", "src", "include", "daemon", "systemd", "debian", "rpm"],
+                           cwd=TOP, check=True, capture_output=True, text=True).stdout.split()
+    tree = tmp_path / "tree"
+    for name in names:
+        if re.match(r"(daemon/.*|src/\w*|src/compat/.*)[.][ch]$", name) or not (TOP / name).exists():
+            continue
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOP / name, tree / name)
+    for name, text in TINY.items():
+        (tree / name).write_text(text)
+    (tree / "daemon/main.c").write_text("#include <stdio.h>\n"
+                                        "int main(void) { puts(HV_VSS_VERSION); return 0; }\n")
+    return tree

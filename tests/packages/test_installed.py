@@ -18,7 +18,7 @@ from hvtest import host
 from installed import KVP
 from repository import BROKEN, NEW, OLD, THEIRS_NEW
 
-BIND = "/usr/lib/hv-vss/hv-vss-bind"
+BIND = "/usr/libexec/hv-vss/hv-vss-bind"
 
 
 @pytest.fixture(name="system")

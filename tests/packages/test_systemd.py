@@ -18,7 +18,7 @@ from hvtest.agent import Command, until
 from installed import KVP
 from repository import NEW
 
-BIND = "/usr/lib/hv-vss/hv-vss-bind"
+BIND = "/usr/libexec/hv-vss/hv-vss-bind"
 UNIT = "hv-vss-daemon.service"
 OPTIONS = "/etc/default/hv-vss-daemon"
 HOOKS = "/etc/hv-vss/hooks.d"
