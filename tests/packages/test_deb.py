@@ -299,6 +299,55 @@ def test_module_package_through_its_life(guest, version):
                 ("/lib/modules", "/usr/lib/modules") for more in ("", "/dkms")}
 
 
+def test_metapackage_pulls_both(guest, version):
+    needs = guest.sh("dpkg-deb -f /ours/hv-vss_*.deb Depends").split(", ")
+    assert needs == [f"hv-vss-daemon (>= {version})", f"hv-vss-dkms (>= {version})\n"]
+    said = guest.run("dpkg -i /ours/hv-vss_*.deb").stdout
+    assert "hv-vss depends on hv-vss-daemon" in said and "hv-vss depends on hv-vss-dkms" in said
+
+
+def test_unit_says_where_it_comes_from(guest):
+    install(guest, DAEMON)
+    text = guest.sh(f"cat /etc/systemd/system.attached/{UNIT}")
+    source = re.search(r"\[Unit\]\nSourcePath=(\S+)\n", text).group(1)
+    assert text.replace(f"SourcePath={source}\n", "") == guest.sh(f"cat {source}")
+
+
+def test_scripts_without_udev_and_systemd(guest):
+    """As in a container or a chroot: no message of a command that is missing, and nothing is left."""
+    programs = "udevadm systemctl deb-systemd-helper deb-systemd-invoke"
+    guest.sh(f"for p in {programs}; do rm -f $(command -v $p); done; rm /lib/modules/*/build")
+    # As if it had been booted, which is the case for which the scripts call these.
+    booted = "mkdir -p /run/systemd/system; "
+    for action in ("-i /ours/hv-vss-dkms_*.deb", "-r hv-vss-dkms", "-P hv-vss-dkms"):
+        said = guest.sh(f"{booted} dpkg {action}")
+        assert "udevadm" not in said, said
+
+
+def test_documents_are_where_the_manual_says(guest):
+    listed = guest.sh("dpkg-deb -c /ours/hv-vss-daemon_*.deb")
+    for name in ("DESIGN.md", "README.md", "README.Debian"):
+        assert re.search(rf"/usr/share/doc/hv-vss-daemon/{name}(\.gz)?$", listed, re.M), name
+    assert "DESIGN.md, in the documentation's directory" in (TOP / "daemon/hv-vss-daemon.8").read_text()
+
+
+def test_build_for_another_architecture_uses_its_compiler(tiny_tree, tmp_path):
+    """PACKAGES.md has the result of a real one; here the other compiler is a stand-in."""
+    log = tmp_path / "log"
+    for name in ("gcc", "pkg-config"):
+        path = tmp_path / f"aarch64-linux-gnu-{name}"
+        path.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >>{log}\n'
+                        'while [ $# -gt 0 ]; do [ "$1" != -o ] || : >"$2"; shift; done\n')
+        path.chmod(0o755)
+    subprocess.run(["dpkg-architecture", "-f", "-aarm64", "-c", "make", "-s", "-f", "debian/rules",
+                    "UNITDIR=/lib/systemd/system", "override_dh_auto_install-arch"], cwd=tiny_tree,
+                   env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=True, capture_output=True)
+    calls = log.read_text()
+    assert "\naarch64-linux-gnu-gcc " in calls
+    assert "aarch64-linux-gnu-pkg-config --libs mount" in calls
+    assert (tiny_tree / "debian/hv-vss-daemon/usr/sbin/hv-vss-daemon").exists()
+
+
 def test_lintian_has_nothing_to_say():
     packages = build("bookworm")
     done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning",
@@ -313,7 +362,7 @@ def test_packages_are_reproducible():
     second = build("bookworm", first)
     names = sorted(path.name for path in first.iterdir()
                    if path.suffix in (".deb", ".dsc", ".xz"))
-    assert len(names) == 5
+    assert len(names) == 6
     different = [name for name in names
                  if (first / name).read_bytes() != (second / name).read_bytes()]
     assert different == []
