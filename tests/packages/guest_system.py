@@ -36,10 +36,11 @@ exec chroot "$2/merged" /usr/bin/env -i HOME=/root LC_ALL=C TERM=dumb \
 class GuestSystem:
     """A temporary system of a Debian suite."""
 
-    def __init__(self, suite: str, where: pathlib.Path):
+    def __init__(self, suite: str, where: pathlib.Path, kind: str = "root"):
+        """kind: the script that prints the layers."""
         self.suite = suite
         self.where = where
-        done = subprocess.run([HERE / "root", suite], check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run([HERE / kind, suite], check=True, stdout=subprocess.PIPE, text=True)
         self.layers = done.stdout.strip()
         for name in ("upper", "work", "merged"):
             (where / name).mkdir(parents=True)

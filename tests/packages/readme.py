@@ -10,7 +10,7 @@ TEXT = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="u
 # Commands that need a cause: SELinux, a freeze by another process, Secure Boot.
 NOT_HERE = ("ausearch", "fsfreeze", "echo j ", "mokutil")
 # How a command line begins; the host's commands, file names and options begin otherwise.
-BEGINS = ("hv-vss-daemon ", "/usr/lib/hv-vss/", "dkms ", "journalctl ", "systemctl ", *NOT_HERE)
+BEGINS = ("hv-vss-daemon ", "/usr/libexec/hv-vss/", "dkms ", "journalctl ", "systemctl ", *NOT_HERE)
 
 
 def block(after: str) -> list[str]:
