@@ -192,6 +192,10 @@ class Rig:
 
     # -- core dumps
 
+    def lacks_core_dumps(self) -> str:
+        """The reason for a skip if this kernel can't write core dumps."""
+        return self.guest.lacks("core dumps", f"test -e {_PATTERN}")
+
     @contextmanager
     def cores_go_to(self, place: str) -> Iterator[None]:
         """Let core dumps go to a frozen file system, in one of the ways of CORES."""

@@ -18,6 +18,12 @@ def pairing(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def _core_dumps(rig: faults.Rig) -> None:
+    if absent := rig.lacks_core_dumps():
+        pytest.skip(absent)
+
+
 def record(rig: faults.Rig, fault: str, *results) -> None:
     where = "" if rig.stack.module == OURS else ", without the kernel's guard"
     rig.record(fault + where, *results)

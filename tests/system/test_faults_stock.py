@@ -85,6 +85,8 @@ def test_signal_while_frozen(rig: faults.Rig, name: str, number: int) -> None:
 
 
 def test_dumps_core(rig: faults.Rig) -> None:
+    if absent := rig.lacks_core_dumps():
+        pytest.skip(absent)
     with rig.cores_go_to("through a pipe"):
         daemon = rig.start()
         rig.may_dump()
