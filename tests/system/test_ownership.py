@@ -37,7 +37,8 @@ def rig(rig: faults.Rig, machine: str) -> Iterator[faults.Rig]:
     loop = agent.run("/sbin/losetup", "--find", "--show", "/run/scratch").strip()
     rig.dm("lower", f"0 {SECTORS} linear {loop} 0")
     rig.dm("scratch", f"0 {SECTORS} linear /dev/mapper/lower 0")
-    agent.run("/sbin/mkfs.ext4", "-q", "-F", "/dev/mapper/scratch")
+    agent.run("/sbin/mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0",
+              "/dev/mapper/scratch")
     agent.run("/bin/mount", "-o", "errors=remount-ro", "/dev/mapper/scratch", SCRATCH)
     yield rig
     if rig.daemon:
