@@ -47,7 +47,8 @@ def serves(guest: Guest, module: str, daemon: str) -> None:
     stack = Stack(guest, module, daemon)
     stack.start_daemon()
     stack.back_up()
-    assert guest.host.ask("hot_backup")["vss_flags"] == (5 if module == OURS else 0)
+    lost = {0, 5} if guest.kernel.version < (4, 9) else {0}     # see test_pairings.py
+    assert guest.host.ask("hot_backup")["vss_flags"] in ({5} if module == OURS else lost)
     stack.stop_daemon()
 
 
