@@ -97,6 +97,10 @@ def test_killed_while_frozen(system, driver, whom):
     until(lambda: guest.sh(f"cat {CALLS}").splitlines() in (
         ["freeze ", "thaw failed"], ["freeze ", "thaw failed", "thaw failed"]), 30,
           "the hook is called with thaw", interval=0.2)
+    # The next daemon records the backup.
+    said = "the daemon was killed or has crashed while file systems were frozen"
+    until(lambda: any(said in line for line in system.complaints()), 30, "it is recorded", interval=0.5)
+    system.logged(said)
     system.backs_up(OURS, driver)
     if driver == "hv_utils":
         guest.sh(f"{BIND} claim")
