@@ -473,6 +473,22 @@ def test_daemon_that_goes_on_freezing_is_not_stopped(guest):
     assert guest.driver() == "hv_utils"
 
 
+def test_service_that_opens_the_device_after_its_holder_is_stopped_too(guest):
+    """Our daemon waits for the device; claim waits for the holder. The daemon may be the first."""
+    guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
+    first = guest.daemon(None)
+    with subprocess.Popen(["sh", "-c", f"trap '' TERM; exec sh {guest.helper} claim"],
+                          env=guest.env) as claim:
+        time.sleep(0.5)
+        shutil.rmtree(guest.proc / str(first.pid))
+        guest.daemon("hv-vss-daemon.service", comm="hv-vss-daemon")
+        until_stopped = time.monotonic() + 20
+        while "systemctl stop hv-vss-daemon.service" not in guest.commands():
+            assert time.monotonic() < until_stopped, guest.commands()
+            time.sleep(0.1)
+        claim.wait(30)
+
+
 def test_release_stops_the_distributions_service_first(guest):
     """It logs an error if it loses its device; ours doesn't."""
     guest.hyperv(driver="hv_utils", loaded=("hv_utils", "hv_vss"))
