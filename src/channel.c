@@ -164,7 +164,7 @@ void hv_vss_channel_close(struct hv_vss_channel *ch)
 {
 	if (ch->open) {
 		vmbus_close(ch->vmbus);
-		/* Before 4.4 and in EL 7.3 it does not wait for a callback that runs. */
+		/* Old kernels may interrupt a callback that runs, and not wait for its end. */
 		hv_vss_compat_sync_callbacks();
 	}
 	ch->open = false;

@@ -162,7 +162,7 @@ static void note_thaw(struct guard_entry *e, bool failed, int ret)
 static int thaw_once(struct guard_entry *e)
 {
 	struct super_block *sb = e->sb;
-	bool failed;
+	bool failed, unasked;
 	int before, ret;
 
 	/* A FIFREEZE or umount that hangs holds it for writing; don't wait for that. */
@@ -174,8 +174,10 @@ static int thaw_once(struct guard_entry *e)
 	if (guard_entry_frozen(e) != SB_FREEZE_COMPLETE)
 		return -EAGAIN;
 	before = hv_vss_compat_freezes(sb);
-	failed = guard_entry_failed(e) || e->refused >= THAW_TRIES;
-	if (e->refused >= THAW_TRIES && before)
+	/* Only where it is certain that the freeze is ours: it makes the file system read-only. */
+	unasked = before && e->refused >= THAW_TRIES;
+	failed = unasked || guard_entry_failed(e);
+	if (unasked)
 		ret = thaw_unasked(sb);
 	else
 		ret = failed ? thaw_failed(sb) : hv_vss_compat_thaw(sb);

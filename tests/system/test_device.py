@@ -793,7 +793,7 @@ def test_service_that_goes_away(device: Device) -> None:
 
 @pytest.mark.parametrize("asked", [False, True], ids=["frozen", "with an unread THAW"])
 def test_service_that_goes_away_tells_a_bare_daemon_to_thaw(device: Device, asked: bool) -> None:
-    """The kernel can't thaw for it. Stock daemons before 6.1 exit when read() fails, and thaw nothing."""
+    """The kernel can't thaw for it. The stock daemons of 4.9 and 5.4 exit if read() fails, and thaw nothing."""
     user = device.user(REGISTER1)
     sent = device.host.send("freeze")
     user.take(5)
