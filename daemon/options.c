@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "help.h"
 #include "hv_vss.h"
 #include "options.h"
 
@@ -91,81 +92,6 @@ static const struct option long_options[] = {
 	{ "watch", no_argument, NULL, OPT_WATCH },
 	{ 0 }
 };
-
-static const char help[] =
-"usage: hv-vss-daemon [OPTION]...\n"
-"Freeze and thaw the file systems of this guest when the Hyper-V host backs it up.\n"
-"\n"
-"  -l, --list             print which file systems would be frozen, in which order, and\n"
-"                         why the others would not; freeze nothing\n"
-"      --status           print what the daemon does, and the results of the last backups;\n"
-"                         exit with 0: ok, 1: the last backup has failed,\n"
-"                         or none can be made now, 3: not running, 4: unknown\n"
-"      --check            the same in one line, for monitoring: exit with 0: ok,\n"
-"                         1: warning, 2: critical, 3: unknown\n"
-"      --max-age=[TIME,]TIME\n"
-"                         with --check: ages of the last good backup for warning and\n"
-"                         critical: 90m, 26h, 3d\n"
-"      --json             with --list or --status: as JSON\n"
-"      --watch            with --status: print once a second what the daemon does, and\n"
-"                         the result of each backup, until Ctrl-C\n"
-"      --tree             with --list: as a tree of disks, layers and file systems, also\n"
-"                         if the output is not a terminal\n"
-"      --thaw-leftovers   thaw what a killed daemon has left frozen, and exit\n"
-"      --remove-kvp       remove what this daemon has written to the KVP pool, and exit\n"
-"\n"
-"      --include=PATTERN  freeze only what matches (may be given several times)\n"
-"      --exclude=PATTERN  don't freeze what matches (may be given several times);\n"
-"                         PATTERN is a mount point, or type:TYPE, or device:PATH;\n"
-"                         * ? [] match a part of a name, ** any directories\n"
-"      --this-namespace   skip file systems that are mounted only in other\n"
-"                         mount namespaces (containers)\n"
-"      --unread-namespaces=POLICY\n"
-"                         a mount namespace that is too large to be read is skipped\n"
-"                         and named (skip, the default), or makes the backup fail: fail\n"
-"      --strict           fail if a file system can't be frozen (vfat, ...), instead\n"
-"                         of only syncing it\n"
-"      --foreign=POLICY   a file system that another process has frozen makes the backup\n"
-"                         fail (the default), or is skipped: skip\n"
-"      --busy=POLICY      a process that is stuck in the middle of a write, or a balance or\n"
-"                         scrub of a btrfs, blocks a freeze: the backup fails (the\n"
-"                         default), or waits until it ends, and all can write: wait\n"
-"      --kernel-faults=POLICY\n"
-"                         known faults of this kernel's version are reported by --list\n"
-"                         and at the start (warn, the default), or not: ignore\n"
-"      --dead=POLICY      a file system that answers with I/O errors makes the backup\n"
-"                         fail (the default), or is skipped and named: skip\n"
-"      --freeze-luns      freeze only what is on the disks that the host names; fail if\n"
-"                         these are unknown\n"
-"      --hold=SECONDS     thaw if the host has not sent THAW after this time\n"
-"                         (default 60)\n"
-"      --fifreeze-timeout=SECONDS\n"
-"                         thaw and give up if not all is frozen after this time, counted\n"
-"                         from the first FIFREEZE (default 10)\n"
-"      --freeze-timeout=SECONDS\n"
-"                         give up if not frozen after this time (default 600)\n"
-"      --sync-timeout=SECONDS\n"
-"                         give up if not synced before the freeze after this time\n"
-"                         (default: as long as --freeze-timeout)\n"
-"\n"
-"      --hooks=PATH       directory of programs that are called with \"freeze\" before\n"
-"                         the file systems are frozen and with \"thaw\" afterwards, or\n"
-"                         one program, or none (default " HOOKS_DIR ")\n"
-"      --hook-timeout=SECONDS\n"
-"                         kill a hook that takes longer (default 30)\n"
-"      --hook-failure=POLICY\n"
-"                         a hook that fails makes the backup fail (the default), or\n"
-"                         is only logged: continue\n"
-"\n"
-"      --kvp=yes|no       tell the host the result of each backup, by way of the KVP pool\n"
-"                         of this guest, if there is one (default yes)\n"
-"      --device=PATH      default /dev/" HV_VSS_DEVICE "\n"
-"      --exit-if-absent   exit if the device isn't there, instead of waiting for it\n"
-"      --run-dir=PATH     directory for state files, default /run/hv-vss\n"
-"  -n, --foreground       accepted and ignored: it always runs in the foreground\n"
-"  -v, --verbose          log details\n"
-"  -V, --version          print the version\n"
-"  -h, --help             print this text\n";
 
 static int parse_seconds(const char *name, const char *text, int64_t *us)
 {
@@ -481,7 +407,8 @@ int options_parse(struct options *o, int argc, char **argv)
 	};
 	while (!ret && (opt = getopt_long(argc, argv, "hlnvV", long_options, NULL)) != -1) {
 		if (opt == 'h' || opt == 'V') {
-			fputs(opt == 'h' ? help : "hv-vss-daemon " HV_VSS_VERSION "\n", stdout);
+			fputs(opt == 'h' ? help_text :
+			      "hv-vss-daemon " HV_VSS_VERSION "\n", stdout);
 			return fflush(stdout) || ferror(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 		}
 		ret = apply(o, opt);

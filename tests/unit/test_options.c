@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Sources: daemon/options.c
+// Sources: daemon/help.c daemon/options.c
 /* Options are parsed, and wrong ones are refused before anything starts. */
 #include <getopt.h>
 #include <stdio.h>
